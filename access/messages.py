@@ -1,0 +1,174 @@
+"""The messages of `contract.md`, decoded strictly at the border.
+
+Unknown fields are ignored; missing or ill-typed ones make the message invalid.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+
+from access.ids import SLUG_PATTERN
+from access.instants import NaiveTimeError, utc
+
+MAX_RECORDS: Final = 100
+"""The most records in one `journal` message."""
+
+Slug = Annotated[str, msgspec.Meta(pattern=SLUG_PATTERN)]
+Uuid = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+]
+Hex32 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
+Hex64 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Seq = Annotated[int, msgspec.Meta(ge=1)]
+ReaderName = Literal["in", "out"]
+
+
+class InvalidMessageError(ValueError):
+    """A message does not have the form that the contract gives it."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all messages."""
+
+
+class AccessRequest(Message, frozen=True, kw_only=True):
+    """`<door>/request`: a badge was read."""
+
+    id: Uuid
+    at: Instant
+    reader: ReaderName
+    badge: Hex32
+    token: Hex32 | None = None
+
+
+class AccessDecision(Message, frozen=True, kw_only=True):
+    """`<door>/decision`: the answer to one request."""
+
+    request: Uuid
+    granted: bool
+    reason: str
+    unlock_s: float
+    member: str | None
+    message: str
+    watch: str | None
+
+
+class Record(Message, frozen=True, kw_only=True):
+    """One record of a journal, as far as its form goes; its hash is checked by `access.journal`."""
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    time: Instant
+    seq: Seq
+    prev: Hex64
+    hash: Hex64
+    data: dict[str, Any]
+
+
+class JournalBatch(Message, frozen=True, kw_only=True):
+    """`<door>/journal`: records in order, kept as they came for their hashes."""
+
+    records: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_length=MAX_RECORDS)]
+
+
+class Acknowledgement(Message, frozen=True, kw_only=True):
+    """`<door>/ack`: all records up to `seq` are committed."""
+
+    seq: Count
+
+
+class Command(Message, frozen=True, kw_only=True):
+    """`<door>/command`: something to do, signed, with an expiry. Each id is done at most once."""
+
+    id: Uuid
+    at: Instant
+    expires: Instant
+    do: Literal["unlock", "hold", "release", "lockdown", "lift", "enrol", "restart"]
+    by: Slug
+    sig: str
+
+
+class DoorState(Message, frozen=True, kw_only=True):
+    """`<door>/state`: the door's condition. Its last will says only that it is not online."""
+
+    online: bool
+    at: Instant | None = None
+    lock: Literal["locked", "unlocked", "held"] | None = None
+    contact: Literal["closed", "open", "none"] | None = None
+    queue: Count | None = None
+    policy: Count | None = None
+    clock_ms: int | None = None
+    unit: str | None = None
+    readers: dict[str, str] | None = None
+
+
+class ServerState(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """`server`: whether the server is there."""
+
+    online: bool
+    at: Instant | None = None
+
+
+class PolicySnapshot(Message, frozen=True, kw_only=True):
+    """`policy`: the rules, signed by the server."""
+
+    version: Count
+    site: Slug
+    issued: Instant
+    relies_until: Instant
+    body: str
+    sig: str
+
+
+class OccupancyReport(Message, frozen=True, kw_only=True):
+    """`occupancy`: numbers only."""
+
+    at: Instant
+    present: Count
+    margin: Count
+    members: Count
+    guests: Count
+    capacity: Count
+    open: Literal["hours", "watch", "closing", "closed"]
+
+
+_M = TypeVar("_M", bound=Message)
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def encode(message: Message) -> bytes:
+    """Write a message as JSON in UTF-8."""
+    return _encoder.encode(message)
+
+
+def decode(payload: bytes, kind: type[_M]) -> _M:
+    """Read a message.
+
+    Raises:
+        InvalidMessageError: it is not JSON in UTF-8, or not of that form.
+    """
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidMessageError(f"not a valid {kind.__name__}: {error}") from error
+
+
+def to_record(raw: dict[str, Any]) -> Record:
+    """Give a record its types.
+
+    Raises:
+        InvalidMessageError: it is not of a record's form.
+    """
+    try:
+        record = msgspec.convert(raw, Record)
+        utc(record.time)
+    except (msgspec.ValidationError, NaiveTimeError) as error:
+        raise InvalidMessageError(f"not a valid record: {error}") from error
+    return record

@@ -1,0 +1,158 @@
+"""Who is inside, as far as it can be known: an upper count, a likely one, and the doubt between.
+
+    high    = members inside + guests
+    present = max(0, high - unattributed exits since the last certain count)
+    margin  = high - present
+
+Records may come late, twice, or out of order between doors. Each change therefore carries its time,
+and one that is older than what is known already changes nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from access.ids import DoorId, MemberId
+
+
+class CountError(ValueError):
+    """A number of people that can't be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """Since when, and by which door, a member is inside."""
+
+    since: datetime
+    door: DoorId | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Presence:
+    """The count of one site.
+
+    Attributes:
+        inside: members inside.
+        moved: when each member last came or went, since the last certain count.
+        guests: people without a badge, counted and not named.
+        gone: members known by a recount to have left, without knowing which.
+        unattributed: exits by the button since the last certain count.
+        certain_at: when the count was last certain; None before the first time.
+    """
+
+    inside: dict[MemberId, Stay] = field(default_factory=dict)
+    moved: dict[MemberId, datetime] = field(default_factory=dict)
+    guests: int = 0
+    gone: int = 0
+    unattributed: int = 0
+    certain_at: datetime | None = None
+
+    @property
+    def members(self) -> int:
+        """How many members are inside at the most."""
+        return max(0, len(self.inside) - self.gone)
+
+    @property
+    def high(self) -> int:
+        """How many people are inside at the most: what an evacuation counts on."""
+        return self.members + self.guests
+
+    @property
+    def present(self) -> int:
+        """How many people are likely inside: what capacity is measured against."""
+        return max(0, self.high - self.unattributed)
+
+    @property
+    def margin(self) -> int:
+        """How many of `high` may have left unseen."""
+        return self.high - self.present
+
+    def enter(self, member: MemberId, door: DoorId, at: datetime) -> bool:
+        """Put a member inside; who is inside already stays so, since when they were.
+
+        Returns:
+            Whether this was news: False if something later is known of them.
+        """
+        if not self._is_news(member, at):
+            return False
+        self.moved[member] = at
+        self.inside.setdefault(member, Stay(since=at, door=door))
+        return True
+
+    def leave(self, member: MemberId, at: datetime) -> bool:
+        """Take a member out.
+
+        Returns:
+            Whether this was news: False if something later is known of them.
+        """
+        if not self._is_news(member, at):
+            return False
+        self.moved[member] = at
+        self.inside.pop(member, None)
+        self.gone = min(self.gone, len(self.inside))
+        return True
+
+    def leave_unattributed(self, at: datetime) -> bool:
+        """Count an exit by somebody, nobody knows who.
+
+        Returns:
+            Whether it counts: False if the count has been made certain since.
+        """
+        if self.certain_at is not None and at < self.certain_at:
+            return False
+        self.unattributed += 1
+        return True
+
+    def change_guests(self, by: int) -> None:
+        """Add guests, or take some away.
+
+        Raises:
+            CountError: there would be fewer than none.
+        """
+        if self.guests + by < 0:
+            raise CountError(f"there are {self.guests} guests, so {-by} can't leave")
+        self.guests += by
+
+    def recount(self, members: Iterable[MemberId], guests: int, at: datetime) -> None:
+        """Take somebody's word for who is inside.
+
+        Raises:
+            CountError: fewer than no guests.
+        """
+        if guests < 0:
+            raise CountError(f"guests can't be {guests}; say 0 or more")
+        known = self.inside
+        self.inside = {m: known.get(m, Stay(since=at, door=None)) for m in members}
+        self.guests = guests
+        self._make_certain(at)
+
+    def recount_total(self, people: int, at: datetime) -> None:
+        """Take somebody's word for how many are inside.
+
+        More than the members known are guests; fewer means that some have left, nobody knows which.
+
+        Raises:
+            CountError: fewer than nobody.
+        """
+        if people < 0:
+            raise CountError(f"people inside can't be {people}; say 0 or more")
+        self._make_certain(at)
+        self.guests = max(0, people - len(self.inside))
+        self.gone = max(0, len(self.inside) - people)
+
+    def sweep(self, at: datetime) -> None:
+        """Empty the site."""
+        self.inside = {}
+        self.guests = 0
+        self._make_certain(at)
+
+    def _make_certain(self, at: datetime) -> None:
+        self.gone = 0
+        self.unattributed = 0
+        self.moved = {}
+        self.certain_at = at
+
+    def _is_news(self, member: MemberId, at: datetime) -> bool:
+        if self.certain_at is not None and at < self.certain_at:
+            return False
+        return member not in self.moved or at >= self.moved[member]

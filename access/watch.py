@@ -1,0 +1,223 @@
+"""The watch: the span in which a guardian answers for the open site, from opening to credit.
+
+    (none) --a guardian with an authorization badges in--> open
+    open   --passed on--> open, another guardian
+    open   --closed, or left with no one to take it, or over--> closing
+    closing --everyone is out, or roll-call signed, or the delay is over--> closed
+
+Each step gives a new `Watch`. What follows from the clock alone is asked of `phase_at`, so that a
+timer that fires late changes no answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from enum import Enum
+from typing import Final
+
+from access.ids import DoorId, MemberId, WatchId
+from access.model import Audience, Authorization, Member
+
+QUARTER: Final = timedelta(minutes=15)
+
+
+class Phase(Enum):
+    """Where a watch stands."""
+
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class WatchError(ValueError):
+    """The step is not possible from where the watch stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenure:
+    """The time for which one guardian held a watch; `end` is None while they do."""
+
+    guardian: MemberId
+    start: datetime
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """One watch.
+
+    Attributes:
+        id: the id of the request that opened it, so that a replay opens no second one.
+        door: where it was opened.
+        tenures: who held it and when, in order; the last one runs until it closes.
+        authorized_until: end of the authorization, without its grace.
+        over_by: when the watch begins to close by itself.
+        closing_delay: how long people have to leave once it is closing.
+        title: of the event it is held for.
+        audience: whom it admits.
+        registered: who is on the list, for the audience `registered`.
+        closing_since: when it began to close.
+        closed_at: when it closed.
+        is_confirmed: whether the door was opened after the grant that opened it.
+        offered_to: the guardian who may take it.
+    """
+
+    id: WatchId
+    door: DoorId
+    tenures: tuple[Tenure, ...]
+    authorized_until: datetime
+    over_by: datetime
+    closing_delay: timedelta
+    title: str | None = None
+    audience: Audience = Audience.MEMBERS
+    registered: frozenset[MemberId] = frozenset()
+    closing_since: datetime | None = None
+    closed_at: datetime | None = None
+    is_confirmed: bool = False
+    offered_to: MemberId | None = None
+
+    @property
+    def guardian(self) -> MemberId:
+        """Who holds it now, or held it last."""
+        return self.tenures[-1].guardian
+
+    @property
+    def opened_at(self) -> datetime:
+        """When it opened."""
+        return self.tenures[0].start
+
+    def closes_from(self) -> datetime:
+        """When it begins, or began, to close."""
+        return self.over_by if self.closing_since is None else self.closing_since
+
+    def phase_at(self, at: datetime) -> Phase:
+        """Where the watch stands at `at`, whether or not a timer has told it so."""
+        if self.closed_at is not None and at >= self.closed_at:
+            return Phase.CLOSED
+        if at >= self.closes_from() + self.closing_delay:
+            return Phase.CLOSED
+        if at >= self.closes_from():
+            return Phase.CLOSING
+        return Phase.OPEN
+
+    def admits(self, member: Member) -> bool:
+        """Whether `member` belongs to the audience, or is a guardian."""
+        if member.is_guardian or self.audience is not Audience.REGISTERED:
+            return True
+        return member.id in self.registered
+
+
+def open_watch(
+    watch_id: WatchId,
+    authorization: Authorization,
+    door: DoorId,
+    at: datetime,
+    closing_delay: timedelta,
+) -> Watch:
+    """Open a watch in the name of the authorization's guardian."""
+    return Watch(
+        id=watch_id,
+        door=door,
+        tenures=(Tenure(guardian=authorization.guardian, start=at),),
+        authorized_until=authorization.span.end,
+        over_by=authorization.over_by,
+        closing_delay=closing_delay,
+        title=authorization.title,
+        audience=authorization.audience,
+        registered=authorization.registered,
+    )
+
+
+def offer(watch: Watch, to: MemberId, at: datetime) -> Watch:
+    """Offer the watch to another guardian, who has to take it.
+
+    Raises:
+        WatchError: the watch is not open, or they hold it already.
+    """
+    _must_be_open(watch, at)
+    if to == watch.guardian:
+        raise WatchError("they hold the watch already")
+    return replace(watch, offered_to=to)
+
+
+def hand_over(
+    watch: Watch, to: MemberId, at: datetime, authorization: Authorization | None = None
+) -> Watch:
+    """Give the watch to another guardian.
+
+    Args:
+        watch: the open watch.
+        to: who takes it.
+        at: when.
+        authorization: theirs, if they have one: the watch then lasts as long as the longer one.
+
+    Raises:
+        WatchError: the watch is not open.
+    """
+    _must_be_open(watch, at)
+    ended = replace(watch.tenures[-1], end=max(at, watch.tenures[-1].start))
+    longer = authorization is not None and authorization.over_by > watch.over_by
+    return replace(
+        watch,
+        tenures=(*watch.tenures[:-1], ended, Tenure(guardian=to, start=at)),
+        offered_to=None,
+        authorized_until=authorization.span.end
+        if authorization is not None and longer
+        else watch.authorized_until,
+        over_by=authorization.over_by if authorization is not None and longer else watch.over_by,
+    )
+
+
+def start_closing(watch: Watch, at: datetime) -> Watch:
+    """Ask everyone to leave. A watch that is closing already goes on as it is."""
+    if watch.closing_since is not None:
+        return watch
+    return replace(watch, closing_since=at, offered_to=None)
+
+
+def close(watch: Watch, at: datetime) -> Watch:
+    """End the watch; a watch that has ended is given back as it is, so it closes exactly once."""
+    if watch.closed_at is not None:
+        return watch
+    last = watch.tenures[-1]
+    ended = replace(last, end=max(at, last.start))
+    return replace(watch, tenures=(*watch.tenures[:-1], ended), closed_at=at, offered_to=None)
+
+
+def credits_of(watch: Watch, rate: Decimal) -> Mapping[MemberId, int]:
+    """Give the minutes that each guardian has earned by a closed watch.
+
+    The time each held it is summed, rounded to the nearest quarter of an hour (halves up) and
+    multiplied by the site's rate.
+
+    Args:
+        watch: a closed watch.
+        rate: minutes credited for a minute held.
+
+    Returns:
+        Minutes by guardian, in the order in which they first held it. A guardian whose time rounds
+        to nothing is left out; a watch that was never confirmed credits nobody.
+
+    Raises:
+        WatchError: the watch is not closed.
+    """
+    if watch.closed_at is None:
+        raise WatchError(f"watch {watch.id} is still open, so it has nothing to credit")
+    held: dict[MemberId, timedelta] = {}
+    if watch.is_confirmed:
+        for tenure in watch.tenures:
+            length = (tenure.end or watch.closed_at) - tenure.start
+            held[tenure.guardian] = held.get(tenure.guardian, timedelta()) + length
+    minutes = {guardian: _credited(length, rate) for guardian, length in held.items()}
+    return {guardian: earned for guardian, earned in minutes.items() if earned}
+
+
+def _credited(held: timedelta, rate: Decimal) -> int:
+    quarters = (2 * held + QUARTER) // (2 * QUARTER)
+    return int((quarters * 15 * rate).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def _must_be_open(watch: Watch, at: datetime) -> None:
+    if watch.phase_at(at) is not Phase.OPEN:
+        raise WatchError("the watch is closing, so it can't be passed on")

@@ -1,0 +1,101 @@
+"""What a door unit needs of its hardware, as ports: readers, lock, inputs, signals.
+
+Adapters for a Raspberry Pi are in `edge.hardware`; the emulated chip and pins that the same
+adapters drive in tests and in the demo are in `edge.simulated`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A card in the field of a reader.
+
+    Attributes:
+        uid: the whole UID of ISO/IEC 14443-3: 4, 7 or 10 bytes, leading zeros kept.
+    """
+
+    uid: bytes
+
+
+class ReaderError(OSError):
+    """The reader chip does not answer, or answers wrongly."""
+
+
+class Reader(Protocol):
+    """One badge reader."""
+
+    def poll(self) -> Card | None:
+        """Look once for a card; blocks for at most 50 ms.
+
+        Returns:
+            The card in the field, or None.
+
+        Raises:
+            ReaderError: the chip is absent or answers wrongly.
+        """
+
+    def recover(self) -> None:
+        """Reset and set up the chip again; blocks for at most 200 ms.
+
+        Raises:
+            ReaderError: the chip still does not answer as it should.
+        """
+
+    def close(self) -> None:
+        """Let go of the bus. Closing twice is harmless."""
+
+
+class Lock(Protocol):
+    """The lock of one door. It starts locked."""
+
+    @property
+    def is_unlocked(self) -> bool:
+        """Whether the lock is being held unlocked now."""
+
+    def unlock(self) -> None:
+        """Release the lock until `lock` is called."""
+
+    def lock(self) -> None:
+        """Put the lock in its locked state."""
+
+    def close(self) -> None:
+        """Lock and let go of the pin. Closing twice is harmless."""
+
+
+class Input(Protocol):
+    """A wire that is on or off: door contact, exit button, tamper."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the input is on now, after debouncing."""
+
+    def on_change(self, callback: Callable[[bool], None]) -> None:
+        """Call `callback(is_active)` at each change, from a thread of the hardware library."""
+
+    def close(self) -> None:
+        """Let go of the pin. Closing twice is harmless."""
+
+
+class Signal(Enum):
+    """What the door shows and sounds; each is distinct to the eye and to the ear."""
+
+    IDLE = "idle"
+    WAIT = "wait"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    WARNING = "warning"
+    ALARM = "alarm"
+
+
+class Signals(Protocol):
+    """The light and the buzzer of one door."""
+
+    def show(self, signal: Signal) -> None:
+        """Start the pattern of `signal`, in place of what was shown before; does not block."""
+
+    def close(self) -> None:
+        """Light and sound off. Closing twice is harmless."""

@@ -1,0 +1,47 @@
+"""Logs: set up once, at the entry point; badges and keys never in full."""
+
+import logging
+import sys
+import time
+from typing import Final
+
+import msgspec
+
+_SHOWN: Final = 6
+_PLAIN: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def redacted(secret: str) -> str:
+    """Show just enough of a badge's digest to tell two apart in a log."""
+    return f"{secret[:_SHOWN]}…"
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: the text for people, and what `extra` gave for machines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record."""
+        fields = {key: value for key, value in vars(record).items() if key not in _OWN}
+        line = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "text": record.getMessage(),
+            **fields,
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line, enc_hook=str).decode()
+
+
+def set_up(*, level: str = "INFO", as_json: bool = False) -> None:
+    """Send logs to standard error.
+
+    Args:
+        level: the least that is shown: DEBUG, INFO, WARNING or ERROR.
+        as_json: whether each line is a JSON object.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if as_json else logging.Formatter(_PLAIN))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
