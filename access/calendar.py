@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from access.instants import Span, merged
 
 _ONE_DAY: Final = timedelta(days=1)
-_PROBE: Final = timedelta(days=2)
+_ONE_SECOND: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +75,19 @@ def instant(local: datetime, zone: ZoneInfo, *, is_end: bool) -> datetime:
     moment = aware.astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) == local:
         return moment
-    return _after_gap(moment, zone)
+    return _after_gap(local, zone)
 
 
-def _after_gap(near: datetime, zone: ZoneInfo) -> datetime:
-    """Find the change of offset next to `near`, to the second, by halving."""
-    low, high = near - _PROBE, near + _PROBE
+def _after_gap(local: datetime, zone: ZoneInfo) -> datetime:
+    """Find the end of the gap that `local` lies in, by halving.
+
+    PEP 495: read with the offset after the gap (fold 1) a time in it is an instant before the
+    change; read with the offset before it (fold 0), one at or after it. Changes are whole seconds.
+    """
+    low = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    high = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
     before = low.astimezone(zone).utcoffset()
-    while high - low > timedelta(seconds=1):
+    while high - low > _ONE_SECOND:
         middle = low + (high - low) / 2
         if middle.astimezone(zone).utcoffset() == before:
             low = middle

@@ -3,8 +3,8 @@
 import re
 from typing import Final, NewType
 
-SLUG_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,31}$"
-"""What a slug looks like, as `contract.md` gives it."""
+SLUG_PATTERN: Final = r"\A[a-z0-9][a-z0-9-]{0,31}\Z"
+"""What a slug looks like, as `contract.md` gives it; `$` would let a line end follow."""
 
 SiteId = NewType("SiteId", str)
 DoorId = NewType("DoorId", str)

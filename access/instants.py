@@ -13,15 +13,23 @@ class NaiveTimeError(ValueError):
     """A time was given without its zone."""
 
 
+class FarTimeError(ValueError):
+    """A time whose UTC lies outside the years 1 to 9999."""
+
+
 def utc(moment: datetime) -> datetime:
     """Give the same instant in UTC.
 
     Raises:
         NaiveTimeError: `moment` has no time zone, so which instant it means is unknown.
+        FarTimeError: in UTC it is before the year 1, or after the year 9999.
     """
     if moment.tzinfo is None:
         raise NaiveTimeError(f"{moment.isoformat()} has no time zone; add one, such as Z")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise FarTimeError(f"{moment.isoformat()} is not in the years 1 to 9999 in UTC") from error
 
 
 def to_rfc3339(moment: datetime) -> str:
@@ -39,6 +47,7 @@ def from_rfc3339(text: str) -> datetime:
     Raises:
         ValueError: it is not a date and time.
         NaiveTimeError: it has no offset.
+        FarTimeError: in UTC it is before the year 1, or after the year 9999.
     """
     return utc(datetime.fromisoformat(text))
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 
 from access.ids import SLUG_PATTERN
-from access.instants import NaiveTimeError, utc
+from access.instants import utc
 
 MAX_RECORDS: Final = 100
 """The most records in one `journal` message."""
@@ -17,10 +17,10 @@ MAX_RECORDS: Final = 100
 Slug = Annotated[str, msgspec.Meta(pattern=SLUG_PATTERN)]
 Uuid = Annotated[
     str,
-    msgspec.Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+    msgspec.Meta(pattern=r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z"),
 ]
-Hex32 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
-Hex64 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Hex32 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+Hex64 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Seq = Annotated[int, msgspec.Meta(ge=1)]
@@ -33,6 +33,13 @@ class InvalidMessageError(ValueError):
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all messages."""
+
+    def __post_init__(self) -> None:
+        """Refuse an instant that UTC has no year for: it could be read, and never written."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, datetime):
+                utc(value)
 
 
 class AccessRequest(Message, frozen=True, kw_only=True):
@@ -167,8 +174,6 @@ def to_record(raw: dict[str, Any]) -> Record:
         InvalidMessageError: it is not of a record's form.
     """
     try:
-        record = msgspec.convert(raw, Record)
-        utc(record.time)
-    except (msgspec.ValidationError, NaiveTimeError) as error:
+        return msgspec.convert(raw, Record)
+    except msgspec.ValidationError as error:
         raise InvalidMessageError(f"not a valid record: {error}") from error
-    return record

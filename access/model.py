@@ -144,6 +144,10 @@ class Authorization:
         """Whether a watch may be opened at `at`: from the lead's start up to the event's end."""
         return self.span.start - self.lead <= at < self.span.end
 
+    def allows_holding(self, at: datetime) -> bool:
+        """Whether a watch may be held at `at`: from the lead's start up to the grace's end."""
+        return self.span.start - self.lead <= at < self.over_by
+
     @property
     def over_by(self) -> datetime:
         """When a watch under this authorization must be over."""
@@ -196,3 +200,13 @@ class Policy:
         """
         fitting = [a for a in self.authorizations.get(guardian, ()) if a.allows_opening(at)]
         return max(fitting, key=lambda a: (a.over_by, a.id), default=None)
+
+    def holding(self, guardian: MemberId, at: datetime) -> Authorization | None:
+        """Find the authorization under which `guardian` may take a watch over at `at`."""
+        fitting = [a for a in self.authorizations.get(guardian, ()) if a.allows_holding(at)]
+        return max(fitting, key=lambda a: (a.over_by, a.id), default=None)
+
+    def is_guardian(self, member: MemberId) -> bool:
+        """Whether `member` is a guardian whose membership is active."""
+        known = self.members.get(member)
+        return known is not None and known.is_guardian and known.status is Status.ACTIVE

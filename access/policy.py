@@ -140,7 +140,8 @@ class UnknownDoorError(LookupError):
 class Case:
     """A request with all that the rows look at, looked up once.
 
-    `badge` and `member` are None together: rows after the second may rely on both.
+    A badge whose member is gone is nobody's, so `badge` and `member` are None together: rows after
+    the second may rely on both.
     """
 
     policy: Policy
@@ -179,6 +180,11 @@ class Case:
     def is_inside(self) -> bool:
         """Whether the member is inside already."""
         return self.known_member().id in self.state.inside
+
+    def is_full(self) -> bool:
+        """Whether as many are inside as may be; a door on its own can't know it."""
+        present = None if self.state.is_alone else self.state.present
+        return present is not None and present >= self.policy.capacity
 
     def authorization(self) -> Authorization | None:
         """The authorization by which the member may open a watch now, if they are a guardian."""
@@ -291,8 +297,7 @@ def _staff(case: Case) -> Verdict | None:
 
 
 def _full(case: Case) -> Verdict | None:
-    present = case.state.present
-    if present is None or present < case.policy.capacity or case.known_member().is_guardian:
+    if not case.is_full() or case.known_member().is_guardian:
         return None
     return _deny(Reason.SITE_FULL)
 
@@ -369,6 +374,8 @@ def case_of(policy: Policy, state: State, request: Request) -> Case:
         raise UnknownDoorError(f"site {policy.site} has no door {request.door!r}")
     badge = policy.badges.get(request.badge)
     member = policy.members.get(badge.member) if badge is not None else None
+    if member is None:
+        badge = None
     return Case(policy=policy, state=state, request=request, door=door, badge=badge, member=member)
 
 

@@ -5,7 +5,9 @@
     margin  = high - present
 
 Records may come late, twice, or out of order between doors. Each change therefore carries its time,
-and one that is older than what is known already changes nothing.
+and one that is older than what is known already changes nothing: in whatever order they come, the
+same people are inside at the end. Of a coming and a going at the same instant the coming counts,
+since an evacuation must miss nobody.
 """
 
 from collections.abc import Iterable
@@ -71,19 +73,24 @@ class Presence:
         """Put a member inside; who is inside already stays so, since when they were.
 
         Returns:
-            Whether this was news: False if something later is known of them.
+            Whether this was news: False if it, or something later, is known of them already.
         """
-        if not self._is_news(member, at):
+        inside = member in self.inside
+        if not self._is_news(member, at) and not (at == self.moved.get(member) and not inside):
             return False
         self.moved[member] = at
-        self.inside.setdefault(member, Stay(since=at, door=door))
+        if inside:
+            # One of those whom a recount missed is back, or never was gone.
+            self.gone = max(0, self.gone - 1)
+        else:
+            self.inside[member] = Stay(since=at, door=door)
         return True
 
     def leave(self, member: MemberId, at: datetime) -> bool:
         """Take a member out.
 
         Returns:
-            Whether this was news: False if something later is known of them.
+            Whether this was news: False if it, or something later, is known of them already.
         """
         if not self._is_news(member, at):
             return False
@@ -98,7 +105,7 @@ class Presence:
         Returns:
             Whether it counts: False if the count has been made certain since.
         """
-        if self.certain_at is not None and at < self.certain_at:
+        if self._is_outdated(at):
             return False
         self.unattributed += 1
         return True
@@ -114,45 +121,55 @@ class Presence:
         self.guests += by
 
     def recount(self, members: Iterable[MemberId], guests: int, at: datetime) -> None:
-        """Take somebody's word for who is inside.
+        """Take somebody's word for who was inside at `at`; who moved later is where they went.
+
+        A word that is older than another one changes nothing.
 
         Raises:
             CountError: fewer than no guests.
         """
         if guests < 0:
             raise CountError(f"guests can't be {guests}; say 0 or more")
+        if self._is_outdated(at):
+            return
         known = self.inside
-        self.inside = {m: known.get(m, Stay(since=at, door=None)) for m in members}
-        self.guests = guests
         self._make_certain(at)
+        later = {m: stay for m, stay in known.items() if m in self.moved}
+        counted = {m for m in members if m not in self.moved}
+        self.inside = {m: known.get(m, Stay(since=at, door=None)) for m in counted} | later
+        self.guests = guests
 
     def recount_total(self, people: int, at: datetime) -> None:
         """Take somebody's word for how many are inside.
 
         More than the members known are guests; fewer means that some have left, nobody knows which.
+        A word that is older than another one changes nothing.
 
         Raises:
             CountError: fewer than nobody.
         """
         if people < 0:
             raise CountError(f"people inside can't be {people}; say 0 or more")
+        if self._is_outdated(at):
+            return
         self._make_certain(at)
         self.guests = max(0, people - len(self.inside))
         self.gone = max(0, len(self.inside) - people)
 
     def sweep(self, at: datetime) -> None:
-        """Empty the site."""
-        self.inside = {}
-        self.guests = 0
-        self._make_certain(at)
+        """Empty the site of all who were inside at `at`."""
+        self.recount((), guests=0, at=at)
 
     def _make_certain(self, at: datetime) -> None:
         self.gone = 0
         self.unattributed = 0
-        self.moved = {}
+        self.moved = {member: moved for member, moved in self.moved.items() if moved > at}
         self.certain_at = at
 
+    def _is_outdated(self, at: datetime) -> bool:
+        return self.certain_at is not None and at < self.certain_at
+
     def _is_news(self, member: MemberId, at: datetime) -> bool:
-        if self.certain_at is not None and at < self.certain_at:
+        if self._is_outdated(at):
             return False
-        return member not in self.moved or at >= self.moved[member]
+        return member not in self.moved or at > self.moved[member]

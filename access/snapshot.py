@@ -6,6 +6,7 @@ verifying are passed in, so that this module needs no cryptography of its own.
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -57,6 +58,10 @@ def unseal(snapshot: PolicySnapshot, verify: Verify) -> Policy:
         policy = msgspec.json.decode(b64decode(body, validate=True), type=Policy)
     except (msgspec.DecodeError, ValueError) as error:
         raise SnapshotError(f"the policy's body can't be read: {error}") from error
-    if (policy.version, policy.site) != (snapshot.version, snapshot.site):
-        raise SnapshotError("the policy's envelope and body name different versions or sites")
+    if _named(policy) != _named(snapshot):
+        raise SnapshotError("the policy's envelope and body differ in version, site or times")
     return policy
+
+
+def _named(policy: Policy | PolicySnapshot) -> tuple[int, str, datetime, datetime]:
+    return policy.version, policy.site, policy.issued, policy.relies_until

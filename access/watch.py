@@ -88,14 +88,21 @@ class Watch:
         return self.tenures[0].start
 
     def closes_from(self) -> datetime:
-        """When it begins, or began, to close."""
-        return self.over_by if self.closing_since is None else self.closing_since
+        """When it begins, or began, to close: when it was told to, and over by at the latest."""
+        return self.over_by if self.closing_since is None else min(self.closing_since, self.over_by)
+
+    def closes_by(self) -> datetime:
+        """When it closes, or closed: when it was told to, and after its delay at the latest."""
+        at_the_latest = self.closes_from() + self.closing_delay
+        return at_the_latest if self.closed_at is None else min(self.closed_at, at_the_latest)
 
     def phase_at(self, at: datetime) -> Phase:
-        """Where the watch stands at `at`, whether or not a timer has told it so."""
-        if self.closed_at is not None and at >= self.closed_at:
-            return Phase.CLOSED
-        if at >= self.closes_from() + self.closing_delay:
+        """Where the watch stands at `at`, whether or not a timer has told it so.
+
+        A time before its opening counts as open: the clock of the door that asks may be a little
+        behind that of the door that opened.
+        """
+        if at >= self.closes_by():
             return Phase.CLOSED
         if at >= self.closes_from():
             return Phase.CLOSING
@@ -136,8 +143,7 @@ def offer(watch: Watch, to: MemberId, at: datetime) -> Watch:
         WatchError: the watch is not open, or they hold it already.
     """
     _must_be_open(watch, at)
-    if to == watch.guardian:
-        raise WatchError("they hold the watch already")
+    _must_be_another(watch, to)
     return replace(watch, offered_to=to)
 
 
@@ -153,36 +159,45 @@ def hand_over(
         authorization: theirs, if they have one: the watch then lasts as long as the longer one.
 
     Raises:
-        WatchError: the watch is not open.
+        WatchError: the watch is not open, or they hold it already.
     """
     _must_be_open(watch, at)
-    ended = replace(watch.tenures[-1], end=max(at, watch.tenures[-1].start))
-    longer = authorization is not None and authorization.over_by > watch.over_by
-    return replace(
-        watch,
-        tenures=(*watch.tenures[:-1], ended, Tenure(guardian=to, start=at)),
-        offered_to=None,
-        authorized_until=authorization.span.end
-        if authorization is not None and longer
-        else watch.authorized_until,
-        over_by=authorization.over_by if authorization is not None and longer else watch.over_by,
+    _must_be_another(watch, to)
+    last = watch.tenures[-1]
+    moment = max(at, last.start)
+    tenures = (
+        *watch.tenures[:-1],
+        replace(last, end=moment),
+        Tenure(guardian=to, start=moment),
     )
+    passed = replace(watch, tenures=tenures, offered_to=None)
+    if authorization is None or authorization.over_by <= watch.over_by:
+        return passed
+    return replace(passed, authorized_until=authorization.span.end, over_by=authorization.over_by)
 
 
 def start_closing(watch: Watch, at: datetime) -> Watch:
-    """Ask everyone to leave. A watch that is closing already goes on as it is."""
-    if watch.closing_since is not None:
+    """Ask everyone to leave. A watch that is closing or closed already goes on as it is.
+
+    Told too late, it began to close when it was over.
+    """
+    if watch.closing_since is not None or watch.closed_at is not None:
         return watch
-    return replace(watch, closing_since=at, offered_to=None)
+    return replace(watch, closing_since=min(at, watch.over_by), offered_to=None)
 
 
 def close(watch: Watch, at: datetime) -> Watch:
-    """End the watch; a watch that has ended is given back as it is, so it closes exactly once."""
+    """End the watch; a watch that has ended is given back as it is, so it closes exactly once.
+
+    Told too late (the server was away), it closed when its closing delay was over: no minute after
+    that is credited. Told a time before the last hand-over, it closes at that hand-over.
+    """
     if watch.closed_at is not None:
         return watch
     last = watch.tenures[-1]
-    ended = replace(last, end=max(at, last.start))
-    return replace(watch, tenures=(*watch.tenures[:-1], ended), closed_at=at, offered_to=None)
+    moment = max(min(at, watch.closes_by()), last.start)
+    ended = replace(last, end=moment)
+    return replace(watch, tenures=(*watch.tenures[:-1], ended), closed_at=moment, offered_to=None)
 
 
 def credits_of(watch: Watch, rate: Decimal) -> Mapping[MemberId, int]:
@@ -221,3 +236,8 @@ def _credited(held: timedelta, rate: Decimal) -> int:
 def _must_be_open(watch: Watch, at: datetime) -> None:
     if watch.phase_at(at) is not Phase.OPEN:
         raise WatchError("the watch is closing, so it can't be passed on")
+
+
+def _must_be_another(watch: Watch, to: MemberId) -> None:
+    if to == watch.guardian:
+        raise WatchError("they hold the watch already")

@@ -23,11 +23,15 @@ class Incoming:
 
     Attributes:
         is_retained: whether the broker had kept it from before, so that it may be old.
+        correlation: what the answer has to carry back (MQTT 5, 4.10), if anything.
+        arrived: when it came, in seconds of the monotonic clock.
     """
 
     topic: str
     payload: bytes
     is_retained: bool = False
+    correlation: bytes | None = None
+    arrived: float = 0.0
 
 
 LinkEvent = LinkUp | LinkDown | Incoming

@@ -9,6 +9,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from runtime.link import Incoming, LinkDown, LinkUp, OnLink, Outgoing, Wish
+from runtime.settings import MqttSettings, read_secret
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,21 @@ class Login:
 
     def __repr__(self) -> str:
         return f"Login(username={self.username!r}, certificate_file={self.certificate_file!r})"
+
+
+def login_from(settings: MqttSettings) -> Login:
+    """Read what it takes to log in to the broker; blocks for the disk.
+
+    Raises:
+        SettingsError: the password's file can't be read.
+    """
+    return Login(
+        username=settings.username,
+        password=read_secret(settings.password_file) if settings.password_file else None,
+        ca_file=settings.ca_file,
+        certificate_file=settings.certificate_file,
+        key_file=settings.key_file,
+    )
 
 
 class PahoLink:
@@ -213,7 +230,11 @@ class PahoLink:
         _acknowledge_at_once(client)
         self._on_event(
             Incoming(
-                topic=message.topic, payload=bytes(message.payload), is_retained=message.retain
+                topic=message.topic,
+                payload=bytes(message.payload),
+                is_retained=message.retain,
+                correlation=getattr(message.properties, "CorrelationData", None),
+                arrived=time.monotonic(),
             )
         )
 

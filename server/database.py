@@ -1,0 +1,293 @@
+"""The database behind the server: SQLite by default, PostgreSQL by URL, through SQLAlchemy Core."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Final, NoReturn, Self
+
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Connection,
+    Dialect,
+    Engine,
+    TypeDecorator,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from access.instants import utc
+
+BUSY_S: Final = 30
+"""How long a statement waits for another writer, in seconds."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_MODE: Final = "gardien_mode"
+_PRIVATE: Final = 0o600
+
+_BEGIN: Final = {
+    "write": ("PRAGMA query_only = 0", "BEGIN IMMEDIATE"),
+    "read": ("PRAGMA query_only = 1", "BEGIN"),
+    None: ("PRAGMA query_only = 0", "BEGIN"),
+}
+
+_ON_CONNECT: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
+    # So that INSERT OR REPLACE fires the triggers on DELETE: https://sqlite.org/lang_conflict.html
+    "PRAGMA recursive_triggers = ON",
+)
+
+_NOT_NOW: Final = {
+    sqlite3.SQLITE_BUSY: f"another program has been writing to it for {BUSY_S} s; try again",
+    sqlite3.SQLITE_LOCKED: "another part of this program is writing to it; try again",
+    sqlite3.SQLITE_FULL: "the disk is full; free some space",
+    sqlite3.SQLITE_IOERR: "the disk gave an error; check it before going on",
+    sqlite3.SQLITE_CANTOPEN: "the file can't be opened; check its folder and its owner",
+    sqlite3.SQLITE_READONLY: "it can't be written to; check its owner and its disk",
+    sqlite3.SQLITE_NOMEM: "there is not enough memory",
+    sqlite3.SQLITE_PROTOCOL: "another program holds its lock; try again",
+    sqlite3.SQLITE_INTERRUPT: "the statement was interrupted; try again",
+}
+
+
+class DatabaseError(OSError):
+    """Not now: locked, full, unreachable, or the disk failed. Nothing of the transaction counts."""
+
+
+class DatabaseFaultError(RuntimeError):
+    """Never: damaged, not made by gardien or not brought up to date, or a mistake of ours."""
+
+
+class ConflictError(ValueError):
+    """What was written is there already, breaks a rule of the schema, or came too late."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """A column of instants: microseconds since 1970, UTC, as a 64-bit number."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Turn an aware datetime into a number.
+
+        Raises:
+            NaiveTimeError: it has no time zone.
+        """
+        return None if value is None else (utc(value) - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Turn a number into a datetime in UTC."""
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class Database:
+    """One open database. Threads may share it; a connection belongs to one of them at a time.
+
+    Attributes:
+        engine: SQLAlchemy's, for parts that bring tables of their own.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writing = engine.execution_options(**{_MODE: "write"})
+        self._reading = engine.execution_options(**_reading_options(engine))
+
+    def __repr__(self) -> str:
+        return f"Database({self.name})"
+
+    @property
+    def name(self) -> str:
+        """Its URL, without the password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is SQLite, where one transaction writes at a time."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Run a transaction that may write; it is on the disk when the block is left.
+
+        An error in the block takes everything back. Blocks up to `BUSY_S` seconds for another
+        writer, and for the disk.
+
+        Raises:
+            DatabaseError: not now; nothing was written. One exception: where the connection to
+                PostgreSQL broke during the commit, it may have been.
+            ConflictError: a row is there already or breaks a rule; nothing was written.
+            DatabaseFaultError: the database is damaged or has another schema.
+        """
+        with self._our_errors(), self._writing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Run a transaction that only reads: one moment of the database, held by no writer.
+
+        Raises:
+            DatabaseError: not now.
+            DatabaseFaultError: the database is damaged or has another schema; or something was
+                written in the block.
+        """
+        with self._our_errors(may_write=False), self._reading.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let go of all connections. Closing twice is harmless."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _our_errors(self, *, may_write: bool = True) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            _raise_ours(self.name, error, may_write=may_write)
+
+
+def open_database(url: str, *, password: str | None = None) -> Database:
+    """Open a database; a SQLite file that is missing is made, readable by its owner only.
+
+    Connects to SQLite at once and to PostgreSQL at the first transaction. It makes no tables: see
+    `server.upgrade`.
+
+    Args:
+        url: `sqlite:////path/gardien.db` or `postgresql+psycopg://user@host/name`.
+        password: of PostgreSQL, where it has one.
+
+    Raises:
+        DatabaseError: the file can't be made or opened.
+        DatabaseFaultError: the file is not a database.
+        ValueError: the URL names neither of the two, or no file.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ValueError("the database's URL can't be read; write sqlite:////path/name") from error
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed)
+    if parsed.get_backend_name() == "postgresql":
+        return _open_postgresql(parsed, password)
+    raise ValueError(
+        f"{parsed.get_backend_name()} is not served; write sqlite:////path or postgresql+psycopg://"
+    )
+
+
+def _open_sqlite(url: URL) -> Database:
+    if not url.database or url.database == ":memory:":
+        raise ValueError("the ledger is kept in a file; write sqlite:////path/gardien.db")
+    try:
+        os.close(os.open(url.database, os.O_RDWR | os.O_CREAT, _PRIVATE))
+    except OSError as error:
+        raise DatabaseError(
+            f"{url.database} can't be opened ({error.strerror}); check its folder and its owner"
+        ) from error
+    # The driver would begin transactions by itself, and only at the first write: too late.
+    engine = create_engine(url, connect_args={"timeout": BUSY_S, "isolation_level": None})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    database = Database(engine)
+    try:
+        with database.reading():
+            return database
+    except BaseException:
+        database.close()
+        raise
+
+
+def _open_postgresql(url: URL, password: str | None) -> Database:
+    url = url.set(drivername="postgresql+psycopg")
+    if password is not None:
+        url = url.set(password=password)
+    engine = create_engine(url)
+    event.listen(engine, "connect", _prepare_postgresql)
+    return Database(engine)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001 (SQLAlchemy's)
+    for statement in _ON_CONNECT:
+        connection.execute(statement).close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # Straight to the driver: this is on the way of each badge.
+    driver: Any = connection.connection.dbapi_connection
+    for statement in _BEGIN[connection.get_execution_options().get(_MODE)]:
+        try:
+            driver.execute(statement)
+        except sqlite3.Error as error:
+            raise OperationalError(statement, None, error) from error
+
+
+def _prepare_postgresql(connection: Any, record: object) -> None:  # noqa: ANN401, ARG001 (the driver's)
+    connection.autocommit = True
+    connection.execute(f"SET lock_timeout = '{BUSY_S}s'")
+    connection.autocommit = False
+
+
+def _reading_options(engine: Engine) -> dict[str, Any]:
+    if engine.dialect.name == "postgresql":
+        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return {_MODE: "read"}
+
+
+def _raise_ours(name: str, error: SQLAlchemyError, *, may_write: bool) -> NoReturn:
+    cause = error.orig if isinstance(error, StatementError) else None
+    if isinstance(cause, ValueError):
+        raise cause from error  # a value that a column type refused, such as a naive time
+    if isinstance(error, IntegrityError):
+        raise ConflictError(f"{name}: {_line(cause)}") from error
+    if isinstance(cause, sqlite3.Error):
+        _raise_sqlite(name, cause, error, may_write=may_write)
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    ):
+        raise DatabaseError(f"{name}: not now; {_line(cause or error)}") from error
+    raise DatabaseFaultError(f"{name}: {_line(cause or error)}") from error
+
+
+def _raise_sqlite(
+    name: str, cause: sqlite3.Error, error: SQLAlchemyError, *, may_write: bool
+) -> NoReturn:
+    # The lowest byte is the primary code: https://sqlite.org/rescode.html
+    code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    is_ours = code == sqlite3.SQLITE_READONLY and not may_write
+    if code in _NOT_NOW and not is_ours:
+        raise DatabaseError(f"{name}: {_NOT_NOW[code]} ({_line(cause)})") from error
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        raise DatabaseFaultError(f"{name} is damaged; restore a backup ({_line(cause)})") from error
+    raise DatabaseFaultError(f"{name}: {_line(cause)}") from error
+
+
+def _line(error: BaseException | None) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,110 @@
+"""What happens to a site: what doors send, what people do at the desk, and time going by."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from access.ids import DoorId, MemberId
+from access.messages import AccessRequest, DoorState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A door asks whether somebody may pass.
+
+    Attributes:
+        correlation: what its answer carries back.
+        waited_ms: for how long it has waited here already, in milliseconds.
+    """
+
+    door: DoorId
+    request: AccessRequest
+    correlation: bytes | None = None
+    waited_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """A door sends records of its journal, in order, as they came."""
+
+    door: DoorId
+    records: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorSaid:
+    """A door tells its condition, or its last will does."""
+
+    door: DoorId
+    state: DoorState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """Time has gone by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchOffered:
+    """The guardian offers the watch to another, who is inside."""
+
+    by: MemberId
+    to: MemberId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchTaken:
+    """Another guardian takes the watch that was offered to them."""
+
+    by: MemberId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseAsked:
+    """The guardian, or staff, begins to close."""
+
+    by: MemberId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollCallSigned:
+    """The guardian, or staff, says that everyone is accounted for: the watch ends."""
+
+    by: MemberId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestsChanged:
+    """Guests came (`change` above zero) or left."""
+
+    by: MemberId
+    change: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recounted:
+    """Somebody says who is inside."""
+
+    by: MemberId
+    members: tuple[MemberId, ...]
+    guests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecountedTotal:
+    """Somebody says how many are inside."""
+
+    by: MemberId
+    people: int
+
+
+DoorEvent = Asked | Reported | DoorSaid
+DeskEvent = (
+    WatchOffered
+    | WatchTaken
+    | CloseAsked
+    | RollCallSigned
+    | GuestsChanged
+    | Recounted
+    | RecountedTotal
+)
+Event = DoorEvent | DeskEvent | Ticked

@@ -1,0 +1,87 @@
+"""The history's follower: reads the ledger at its own pace and writes what it says to the history.
+
+It has a cursor of its own. When the history is away it waits and catches up; when the cursor is
+lost it begins at zero and comes to the same, since a point written again changes nothing.
+"""
+
+import logging
+import threading
+from typing import Final
+
+from server import ledger
+from server.database import Database, DatabaseError
+from server.history import History, HistoryRejected, HistoryUnavailable
+from server.recorder import points_of
+
+_log = logging.getLogger(__name__)
+
+NAME: Final = "history"
+_BATCH: Final = 5_000
+_IDLE_S: Final = 5.0
+_RETRY_S: Final = 5.0
+
+
+class HistoryFollower:
+    """Copies the ledger into the history.
+
+    Args:
+        source: where the ledger is.
+        cursors: where the cursor is kept; another database than the ledger's where the ledger has
+            one writer at a time, so that no badge waits for a cursor.
+        history: what to write to.
+    """
+
+    def __init__(self, *, source: Database, cursors: Database, history: History) -> None:
+        self._source, self._cursors, self._history = source, cursors, history
+        self._news = threading.Event()
+        self._is_prepared = False
+
+    def wake(self) -> None:
+        """Say that there is something new; does not block."""
+        self._news.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow until `stop` is set and `wake` is called."""
+        while not stop.is_set():
+            self._news.clear()
+            try:
+                while not stop.is_set() and self.step():
+                    pass
+            except (HistoryUnavailable, DatabaseError) as error:
+                _log.warning("the history waits: %s", error)
+                self._is_prepared = False
+                stop.wait(_RETRY_S)
+            else:
+                self._news.wait(_IDLE_S)
+
+    def step(self) -> int:
+        """Copy one batch; blocks until it is stored.
+
+        Returns:
+            How many entries it did; 0 when there is nothing new.
+
+        Raises:
+            HistoryUnavailable: the history is away; nothing is lost, call again later.
+            DatabaseError: the ledger is.
+        """
+        if not self._is_prepared:
+            self._history.prepare()
+            self._is_prepared = True
+        with self._cursors.reading() as connection:
+            done = ledger.cursor(connection, NAME)
+        with self._source.reading() as connection:
+            entries = ledger.read(connection, after_id=done, limit=_BATCH)
+        if not entries:
+            return 0
+        try:
+            self._history.write([point for entry in entries for point in points_of(entry)])
+        except HistoryRejected as error:
+            _log.error("the history refused %d points for good: %s", error.dropped, error)
+        with self._cursors.writing() as connection:
+            ledger.advance(connection, NAME, entries[-1].id)
+        return len(entries)
+
+    def restart(self) -> None:
+        """Begin again at the first entry."""
+        with self._cursors.writing() as connection:
+            ledger.rewind(connection, NAME)

@@ -1,0 +1,190 @@
+"""The gate of one site: a state machine without I/O.
+
+It takes what happened and the time, changes the site's state, and returns what to keep and what to
+send. Whoever runs it commits first and sends afterwards.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from access.ids import BadgeDigest, DoorId, RequestId
+from access.journal import ChainError, Head, check
+from access.messages import AccessDecision, InvalidMessageError, Record, to_record
+from access.model import Policy, Reader
+from access.policy import Decision, Request, State, decide
+from access.wording import DEFAULT_LANGUAGE, message
+from server import desk, passages, watching
+from server.effects import Acknowledge, Answer, Effect, Keep, SetAside
+from server.events import Asked, DoorSaid, Event, Reported, Ticked
+from server.state import SiteState
+from server.turn import Turn
+
+DECISION: Final = "access.decided"
+
+
+class Gate:
+    """Decides, remembers and counts for one site.
+
+    Args:
+        policy: the rules as they stand; set anew whenever they change.
+        state: what is so; changed in place.
+    """
+
+    def __init__(self, policy: Policy, state: SiteState) -> None:
+        self.policy = policy
+        self.state = state
+
+    def handle(self, event: Event, now: datetime) -> list[Effect]:
+        """Take what happened and say what follows.
+
+        Args:
+            event: from a door, from the desk, or time going by.
+            now: the server's time, which is what hours are measured by.
+
+        Returns:
+            What to keep, in order, and what to send once it is kept.
+
+        Raises:
+            DeskError: somebody at the desk asked for what can't be done; nothing has changed.
+            UnknownDoorError: a door asks that the site does not have.
+        """
+        turn = Turn(policy=self.policy, state=self.state, now=now)
+        watching.advance(turn)
+        happened = now
+        match event:
+            case Asked():
+                self._decide(turn, event)
+            case Reported():
+                happened = self._follow(turn, event)
+            case DoorSaid():
+                self._listen(turn, event)
+            case Ticked():
+                pass
+            case _:
+                desk.act(turn, event)
+        watching.advance(turn)
+        turn.count(happened)
+        return turn.effects
+
+    def has_due(self, now: datetime) -> bool:
+        """Whether a `Ticked` at `now` would change anything; cheap, and changes nothing itself."""
+        turn = Turn(policy=self.policy, state=self.state, now=now)
+        last = self.state.reported
+        return last is None or last.open != turn.opening() or watching.is_due(turn)
+
+    def _decide(self, turn: Turn, event: Asked) -> None:
+        request = event.request
+        decision = decide(self.policy, self._situation(event.door), _to_request(event, turn.now))
+        watch = turn.state.watch
+        if decision.opens_under is not None:
+            watch = watching.begin(
+                turn, RequestId(request.id), decision.opens_under, event.door, turn.now
+            )
+        answer = self._answer(event, decision, watch.id if watch is not None else None)
+        turn.note(
+            DECISION,
+            turn.now,
+            {
+                "door": event.door,
+                "reader": request.reader,
+                "badge": request.badge,
+                "row": decision.row,
+                "passback": decision.is_passback,
+                "asked": request.at,
+                "decide_ms": event.waited_ms,
+                "answer": msgspec.structs.asdict(answer),
+            },
+            member=decision.member,
+            request=RequestId(request.id),
+        )
+        if decision.raises_alert:
+            turn.alert(
+                decision.reason.value,
+                turn.now,
+                {"door": event.door, "badge": request.badge},
+                member=decision.member,
+            )
+        turn.effects.append(Answer(door=event.door, decision=answer, correlation=event.correlation))
+
+    def _situation(self, door: DoorId) -> State:
+        presence = self.state.presence
+        return State(
+            watch=self.state.watch,
+            inside=presence.inside,
+            present=presence.present,
+            locked_down=frozenset({door}) if self.state.is_locked_down else frozenset(),
+        )
+
+    def _answer(self, event: Asked, decision: Decision, watch: str | None) -> AccessDecision:
+        member = self.policy.members.get(decision.member) if decision.member else None
+        language = member.language if member is not None else DEFAULT_LANGUAGE
+        return AccessDecision(
+            request=event.request.id,
+            granted=decision.granted,
+            reason=decision.reason.value,
+            unlock_s=self.policy.doors[event.door].unlock_s if decision.granted else 0.0,
+            member=decision.member,
+            message=message(decision.reason, language),
+            watch=watch if decision.granted else None,
+        )
+
+    def _follow(self, turn: Turn, event: Reported) -> datetime:
+        """Take in records, each once and in order, and acknowledge what is held then."""
+        track = turn.state.door(event.door)
+        happened = turn.now
+        for raw in event.records:
+            seq = raw.get("seq")
+            if not isinstance(seq, int) or seq <= track.head.seq:
+                continue
+            if seq > track.head.seq + 1:
+                break
+            try:
+                record = to_record(raw)
+                track.head = check(track.head, raw)
+            except (InvalidMessageError, ChainError) as error:
+                self._put_aside(turn, event.door, raw, str(error))
+                track.head = Head(seq=seq, hash=str(raw.get("hash")))
+                continue
+            self._keep(turn, event.door, raw, record)
+            happened = min(record.time, turn.now)
+        turn.effects.append(Acknowledge(door=event.door, seq=track.head.seq))
+        return happened
+
+    def _keep(self, turn: Turn, door: DoorId, raw: dict[str, Any], record: Record) -> None:
+        turn.effects.append(
+            Keep(
+                source=door,
+                record=raw,
+                time=record.time,
+                member=passages.member_of(turn, record),
+            )
+        )
+        passages.apply(turn, door, record)
+
+    def _put_aside(self, turn: Turn, door: DoorId, raw: dict[str, Any], why: str) -> None:
+        turn.effects.append(SetAside(door=door, record=raw, why=why))
+        turn.alert("record_set_aside", turn.now, {"door": door, "why": why})
+
+    def _listen(self, turn: Turn, event: DoorSaid) -> None:
+        track = turn.state.door(event.door)
+        was_online = track.is_online
+        if not event.state.online and track.state is not None:
+            # A last will says nothing but that the door is gone: what it said before still stands.
+            track.state = msgspec.structs.replace(track.state, online=False)
+        else:
+            track.state = event.state
+        track.heard_at = turn.now
+        if was_online != track.is_online:
+            what = "door.online" if track.is_online else "door.offline"
+            turn.note(what, turn.now, {"door": event.door})
+
+
+def _to_request(event: Asked, now: datetime) -> Request:
+    return Request(
+        at=now,
+        door=event.door,
+        reader=Reader(event.request.reader),
+        badge=BadgeDigest(event.request.badge),
+    )

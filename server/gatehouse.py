@@ -1,0 +1,207 @@
+"""The gatehouse: one transaction round the gate.
+
+Whatever comes in together is handled together and committed once; only then may its effects be
+sent. The state is remembered between transactions and believed as long as its row has the version
+that was remembered; so several processes may act on one site, each in turn.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from access.ids import DoorId, RequestId, SiteId
+from access.messages import AccessDecision
+from access.model import Policy
+from access.policy import UnknownDoorError
+from server import ledger
+from server.database import Database
+from server.effects import Answer, Credit, Effect, Keep, SetAside
+from server.events import Asked, Event, Ticked
+from server.gate import Gate
+from server.state import SiteState, from_json, to_json
+
+_log = logging.getLogger(__name__)
+
+_TRIES: Final = 5
+
+PolicyOf = Callable[[SiteId], Policy]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Remembered:
+    """A gate as it was after the transaction that made `version`."""
+
+    gate: Gate
+    version: int
+    body: str
+
+
+class Gatehouse:
+    """Runs the gates of all sites on one database.
+
+    Args:
+        database: where ledger and states are kept.
+        policy_of: gives the policy of a site as it is now.
+    """
+
+    def __init__(self, *, database: Database, policy_of: PolicyOf) -> None:
+        self._database = database
+        self._policy_of = policy_of
+        self._remembered: dict[SiteId, _Remembered] = {}
+        self._lock: Final = threading.Lock()
+
+    def handle(self, site: SiteId, events: Sequence[Event], now: datetime) -> list[Effect]:
+        """Handle events in order, in one transaction; blocks until it is committed.
+
+        A request that has been decided before is answered as it was then.
+
+        Args:
+            site: whose gate.
+            events: what happened, in order.
+            now: the time of the server.
+
+        Returns:
+            What to send; all that had to be kept is committed.
+
+        Raises:
+            DeskError: somebody at the desk asked for what can't be done; nothing has changed.
+            DatabaseError: it can't be kept now; nothing has changed, and nothing may be sent.
+        """
+        with self._lock:
+            for _ in range(_TRIES - 1):
+                # Another process may commit between reading the version and writing it.
+                with suppress(ledger.StateConflictError):
+                    return self._handle_or_forget(site, events, now)
+            return self._handle_or_forget(site, events, now)
+
+    def look(self, site: SiteId) -> SiteState:
+        """Give the state of a site as it is committed; the caller must not change it."""
+        with self._lock, self._database.reading() as connection:
+            return self._recall(connection, site).gate.state
+
+    def has_due(self, site: SiteId, now: datetime) -> bool:
+        """Whether the clock alone would change anything at a site."""
+        with self._lock, self._database.reading() as connection:
+            return self._recall(connection, site).gate.has_due(now)
+
+    def _handle_or_forget(
+        self, site: SiteId, events: Sequence[Event], now: datetime
+    ) -> list[Effect]:
+        try:
+            return self._handle(site, events, now)
+        except BaseException:
+            # The gate in memory may have gone ahead of what is committed.
+            self._remembered.pop(site, None)
+            raise
+
+    def _handle(self, site: SiteId, events: Sequence[Event], now: datetime) -> list[Effect]:
+        with self._database.writing() as connection:
+            remembered = self._recall(connection, site)
+            answers = _earlier_answers(connection, site, events)
+            effects: list[Effect] = []
+            for event in events:
+                earlier = _answered(event, answers)
+                done = [earlier] if earlier is not None else _tried(remembered.gate, event, now)
+                answers |= {e.decision.request: e for e in done if isinstance(e, Answer)}
+                effects += done
+            _keep(connection, site, effects, now)
+            body = to_json(remembered.gate.state)
+            if body != remembered.body:
+                remembered.version += 1
+                remembered.body = body
+                ledger.save_state(connection, site, remembered.version, body)
+        return [e for e in effects if not isinstance(e, Keep | SetAside | Credit)]
+
+    def _recall(self, connection: Connection, site: SiteId) -> _Remembered:
+        """Give the remembered gate, read anew if another process has acted since."""
+        policy = self._policy_of(site)
+        remembered = self._remembered.get(site)
+        if remembered is None or remembered.version != ledger.state_version(connection, site):
+            version, body = ledger.load_state(connection, site) or (0, to_json(SiteState()))
+            gate = Gate(policy, from_json(body))
+            remembered = _Remembered(gate=gate, version=version, body=body)
+            self._remembered[site] = remembered
+        remembered.gate.policy = policy
+        return remembered
+
+
+def _keep(connection: Connection, site: SiteId, effects: Sequence[Effect], now: datetime) -> None:
+    kept = [_entry(site, effect, now) for effect in effects if isinstance(effect, Keep)]
+    if kept:
+        ledger.append(connection, kept)
+    for effect in effects:
+        if isinstance(effect, SetAside):
+            ledger.set_aside(
+                connection,
+                site=site,
+                door=effect.door,
+                received=now,
+                why=effect.why,
+                body=msgspec.json.encode(effect.record).decode(),
+            )
+        elif isinstance(effect, Credit):
+            ledger.credit(
+                connection,
+                site=site,
+                member=effect.member,
+                minutes=effect.minutes,
+                watch=effect.watch,
+                cause="watch",
+                at=effect.at,
+            )
+
+
+def _entry(site: SiteId, effect: Keep, now: datetime) -> ledger.Entry:
+    return ledger.Entry(
+        site=site,
+        source=effect.source,
+        seq=effect.record["seq"],
+        kind=effect.record["type"],
+        time=effect.time,
+        received=now,
+        member=effect.member,
+        request=effect.request,
+        record=effect.record,
+    )
+
+
+def _tried(gate: Gate, event: Event, now: datetime) -> list[Effect]:
+    try:
+        return gate.handle(event, now)
+    except UnknownDoorError as error:
+        _log.warning("a message was dropped: %s", error)
+        return []
+
+
+def _earlier_answers(
+    connection: Connection, site: SiteId, events: Sequence[Event]
+) -> dict[str, Answer]:
+    """Give the answers that requests have had before, so that a repeated one gets the same."""
+    asked = [RequestId(event.request.id) for event in events if isinstance(event, Asked)]
+    decided = ledger.decision_of(connection, site, asked)
+    return {
+        request: Answer(
+            door=DoorId(record["data"]["door"]),
+            decision=msgspec.convert(record["data"]["answer"], AccessDecision),
+        )
+        for request, record in decided.items()
+    }
+
+
+def _answered(event: Event, answers: dict[str, Answer]) -> Answer | None:
+    if not isinstance(event, Asked):
+        return None
+    earlier = answers.get(event.request.id)
+    # The answer goes to the door that asked first: an id that another door repeats opens nothing.
+    return replace(earlier, correlation=event.correlation) if earlier is not None else None
+
+
+TICK: Final = (Ticked(),)
+"""The events of a turn in which nothing but time has passed."""

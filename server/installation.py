@@ -1,0 +1,121 @@
+"""An open installation: settings, database, policies and gates, for the programs to build on."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from access.ids import SiteId
+from access.snapshot import Sign
+from runtime.clock import Clock, clock_from
+from runtime.keys import read_badge_key, signer
+from runtime.settings import read_secret
+from server import schema
+from server.database import Database, open_database
+from server.folder import Folder, InstallationError
+from server.gatehouse import Gatehouse
+from server.history import History
+from server.history_embedded import EmbeddedHistory
+from server.history_influx import InfluxHistory
+from server.history_influx_client import InfluxSettings
+from server.policy_source import PolicySource
+from server.settings import HistorySettings, ServerSettings, SiteSettings
+from server.upgrade import upgrade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """An open installation: what the programs build on."""
+
+    folder: Folder
+    settings: ServerSettings
+    clock: Clock
+    database: Database
+    policies: PolicySource
+    gatehouse: Gatehouse
+
+    def site(self, site: SiteId | None = None) -> SiteSettings:
+        """Give a site's settings; the only one if none is named.
+
+        Raises:
+            InstallationError: there is no such site, or several to choose from.
+        """
+        known = {s.id: s for s in self.settings.sites}
+        if site is None and len(known) == 1:
+            return next(iter(known.values()))
+        if site is None or site not in known:
+            raise InstallationError(f"name one of the sites with --site: {', '.join(known)}")
+        return known[site]
+
+    def sign(self) -> Sign:
+        """Give the function that signs with the server's key.
+
+        Raises:
+            KeyFileError: the key is missing or not one.
+        """
+        return signer(self.folder.signing_key)
+
+    def read_badge_key(self, site: SiteId) -> bytes:
+        """Read the badge key of a site.
+
+        Raises:
+            KeyFileError: the key is missing or not one.
+        """
+        return read_badge_key(self.folder.badge_key(site))
+
+    @contextmanager
+    def open_history(self) -> Iterator[tuple[History, Database]]:
+        """Open the history, and the database that keeps the followers' cursors."""
+        with ExitStack() as stack:
+            cursors = self.database
+            if self.database.is_sqlite:
+                # A file of its own, so that no badge waits for the history's commits.
+                cursors = stack.enter_context(
+                    open_database(f"sqlite:///{self.folder.history_file.absolute()}")
+                )
+                schema.follower.create(cursors.engine, checkfirst=True)
+            yield stack.enter_context(_history(self.settings.history, cursors)), cursors
+
+
+def _history(settings: HistorySettings, embedded: Database) -> History:
+    if not settings.url:
+        return EmbeddedHistory(embedded.engine)
+    return InfluxHistory(
+        InfluxSettings(
+            url=settings.url,
+            database=settings.database,
+            user=settings.username,
+            password=read_secret(settings.password_file) if settings.password_file else None,
+            token=read_secret(settings.token_file) if settings.token_file else None,
+        )
+    )
+
+
+@contextmanager
+def open_installation(path: Path) -> Iterator[Installation]:
+    """Open an installation, its database brought to the newest schema.
+
+    Args:
+        path: the folder that `--data` names.
+
+    Raises:
+        InstallationError: there is none.
+        SettingsError: its settings can't be used.
+        DatabaseError: its database can't be reached.
+    """
+    folder = Folder(path=path)
+    settings = folder.load_settings()
+    password_file = settings.database_password_file
+    password = read_secret(password_file) if password_file else None
+    clock = clock_from(settings.clock)
+    with open_database(settings.database, password=password) as database:
+        upgrade(database)
+        policies = PolicySource(database=database, settings=settings, clock=clock)
+        yield Installation(
+            folder=folder,
+            settings=settings,
+            clock=clock,
+            database=database,
+            policies=policies,
+            gatehouse=Gatehouse(database=database, policy_of=policies.current),
+        )

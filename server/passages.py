@@ -1,0 +1,139 @@
+"""What a door's records say of who came and went.
+
+A door's records come in their order, each once: so the opening that follows a grant belongs to it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from access.ids import BadgeDigest, DoorId, MemberId, RequestId
+from access.messages import Record
+from server import watching
+from server.state import DoorTrack, Grant
+from server.turn import Turn
+
+_ALERTS: Final = {
+    "gardien.door.forced": "door_forced",
+    "gardien.door.held": "door_held",
+    "gardien.unit.tampered": "unit_tampered",
+    "gardien.clock.untrusted": "clock_untrusted",
+}
+
+
+def apply(turn: Turn, door: DoorId, record: Record) -> None:
+    """Follow what one record says. A record whose data says nothing useful changes nothing."""
+    track = turn.state.door(door)
+    step = _STEPS.get(record.type)
+    if step is not None:
+        step(turn, door, track, record)
+    if record.type in _ALERTS:
+        turn.alert(_ALERTS[record.type], record.time, {"door": door})
+
+
+def member_of(turn: Turn, record: Record) -> MemberId | None:
+    """Say whose badge a record is about, by its member or by its badge."""
+    named = record.data.get("member")
+    if isinstance(named, str) and named in turn.policy.members:
+        return MemberId(named)
+    badge = turn.policy.badges.get(BadgeDigest(str(record.data.get("badge"))))
+    return badge.member if badge is not None else None
+
+
+def _granted(turn: Turn, door: DoorId, track: DoorTrack, record: Record) -> None:
+    member = member_of(turn, record)
+    if record.data.get("reader") == "out":
+        track.is_left_by_badge = True
+        if member is not None and turn.state.presence.leave(member, record.time):
+            watching.left_by_guardian(turn, member, record.time)
+    elif member is not None:
+        grant = Grant(request=RequestId(str(record.data.get("request"))), member=member)
+        if track.is_open or not turn.policy.doors[door].has_contact:
+            _enter(turn, door, grant, record.time)
+        else:
+            track.grants.append(grant)
+
+
+def _enter(turn: Turn, door: DoorId, grant: Grant, at: datetime) -> None:
+    turn.state.presence.enter(grant.member, door, at)
+    watch = turn.state.watch
+    if watch is not None and watch.id == watching.watch_id(grant.request):
+        watching.confirm(turn, at)
+
+
+def _opened(turn: Turn, door: DoorId, track: DoorTrack, record: Record) -> None:
+    track.is_open = True
+    track.opened_at = record.time
+    if track.grants:
+        for grant in track.grants:
+            _enter(turn, door, grant, record.time)
+        track.grants = []
+    elif track.is_left_by_badge:
+        track.is_left_by_badge = False
+    elif track.is_left_by_button or record.data.get("cause") == "exit":
+        turn.state.presence.leave_unattributed(record.time)
+    elif track.is_held:
+        turn.state.presence.change_guests(1)
+    track.is_left_by_button = False
+
+
+def _closed(_turn: Turn, _door: DoorId, track: DoorTrack, _record: Record) -> None:
+    track.is_open = False
+    track.opened_at = None
+
+
+def _locked(turn: Turn, _door: DoorId, track: DoorTrack, record: Record) -> None:
+    """Locked again: a grant whose door was not opened by now is over."""
+    watch = turn.state.watch
+    if watch is not None and any(
+        watching.watch_id(grant.request) == watch.id for grant in track.grants
+    ):
+        watching.lapse(turn, record.time)
+    track.grants = []
+    if not track.is_open:
+        track.is_left_by_badge = False
+
+
+def _exit_requested(_turn: Turn, _door: DoorId, track: DoorTrack, _record: Record) -> None:
+    track.is_left_by_button = not track.is_open
+
+
+def _watch_opened(turn: Turn, door: DoorId, track: DoorTrack, record: Record) -> None:
+    """A door on its own opened a watch and tells it now."""
+    guardian = member_of(turn, record)
+    request = record.data.get("request")
+    running = turn.state.watch
+    if guardian is None or not isinstance(request, str):
+        return
+    if running is not None:
+        if running.id != watching.watch_id(RequestId(request)):
+            turn.alert(
+                "two_watches", record.time, {"watch": running.id, "door": door}, member=guardian
+            )
+        return
+    authorization = turn.policy.authorization(guardian, record.time)
+    if authorization is None:
+        turn.alert("watch_without_authorization", record.time, {"door": door}, member=guardian)
+        return
+    watching.begin(turn, RequestId(request), authorization, door, record.time)
+    if track.is_open:
+        watching.confirm(turn, record.time)
+
+
+def _passage(turn: Turn, door: DoorId, track: DoorTrack, record: Record) -> None:
+    del turn, door
+    track.is_held = record.type == "gardien.passage.started"
+
+
+_Step = Callable[[Turn, DoorId, DoorTrack, Record], None]
+
+_STEPS: Final[dict[str, _Step]] = {
+    "gardien.access.granted": _granted,
+    "gardien.door.opened": _opened,
+    "gardien.door.closed": _closed,
+    "gardien.lock.locked": _locked,
+    "gardien.exit.requested": _exit_requested,
+    "gardien.watch.opened": _watch_opened,
+    "gardien.passage.started": _passage,
+    "gardien.passage.ended": _passage,
+}

@@ -1,0 +1,251 @@
+"""The tables of the registry, the ledger and the time bank."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+    text,
+)
+
+from server.database import Instant
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""The newest schema; `server/migrations` leads every installation to it."""
+
+_BIG: Final = BigInteger().with_variant(Integer, "sqlite")
+"""A number that the database counts up; SQLite does so for INTEGER only."""
+
+ledger: Final = Table(
+    "ledger",
+    metadata,
+    Column("id", _BIG, primary_key=True, autoincrement=True, comment="order of commit"),
+    Column("site", Text, nullable=False),
+    Column("source", Text, nullable=False, comment="a door's id, or 'server'"),
+    Column("seq", BigInteger, nullable=False, comment="from 1 in each chain, without gaps"),
+    Column("kind", Text, nullable=False, comment="CloudEvents type, 'gardien.access.granted'"),
+    Column("time", Instant, nullable=False, comment="when it happened"),
+    Column("received", Instant, nullable=False, comment="when the server took it in"),
+    Column("member", Text, comment="id of the member in it"),
+    Column("request", Text, comment="id of the request; on the server's decisions only"),
+    Column("body", Text, nullable=False, comment="the whole record, canonical JSON"),
+    UniqueConstraint("site", "source", "seq"),
+    Index(
+        "uq_ledger_site_request",
+        "site",
+        "request",
+        unique=True,
+        sqlite_where=text("request IS NOT NULL"),
+        postgresql_where=text("request IS NOT NULL"),
+    ),
+    Index(None, "site", "id"),
+    Index(None, "member", "time"),
+    comment="What happened, once and for good. Rows are only ever added.",
+    # Ids are not used again after a purge: a follower's cursor would pass over them.
+    sqlite_autoincrement=True,
+)
+
+purge_permit: Final = Table(
+    "purge_permit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    CheckConstraint("id = 1", name="one_row"),
+    comment="The one door to change the ledger: see LEDGER_GUARD. Empty outside a purge.",
+)
+
+site_state: Final = Table(
+    "site_state",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False, comment="one more at each change"),
+    Column("body", Text, nullable=False, comment="presence, watch, ends of chains; JSON"),
+    comment="What follows from the ledger of a site, so that a start reads one row.",
+)
+
+set_aside: Final = Table(
+    "set_aside",
+    metadata,
+    Column("id", _BIG, primary_key=True, autoincrement=True),
+    Column("site", Text, nullable=False),
+    Column("door", Text, nullable=False),
+    Column("received", Instant, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("body", Text, nullable=False, comment="as it came"),
+    Index(None, "site", "id"),
+    comment="Records of doors that did not fit their chain, kept as evidence.",
+    sqlite_autoincrement=True,
+)
+
+member: Final = Table(
+    "member",
+    metadata,
+    Column("id", Text, primary_key=True, comment="slug"),
+    Column("name", Text, nullable=False),
+    Column("email", Text, unique=True, comment="lower case"),
+    Column("language", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("since", Instant),
+    Column("until", Instant, comment="does not belong"),
+    Column("is_guardian", Boolean, nullable=False),
+    Column("created", Instant, nullable=False),
+    comment="People. The only table with their names.",
+)
+
+member_site: Final = Table(
+    "member_site",
+    metadata,
+    Column("member", Text, ForeignKey("member.id", ondelete="CASCADE"), primary_key=True),
+    Column("site", Text, primary_key=True),
+    comment="The sites that a member belongs to.",
+)
+
+badge: Final = Table(
+    "badge",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="keyed digest of the UID, 32 hex digits"),
+    Column("member", Text, ForeignKey("member.id"), nullable=False, index=True),
+    Column("status", Text, nullable=False),
+    Column("since", Instant),
+    Column("until", Instant, comment="does not belong"),
+    Column("level", Integer, nullable=False, comment="0, 1 or 3: see 'Badges differ'"),
+    Column("label", Text, comment="what is written on the card"),
+    Column("assigned_at", Instant, nullable=False),
+    comment="RFID cards and whose they are.",
+)
+
+authorization: Final = Table(
+    "authorization",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("site", Text, nullable=False, index=True),
+    Column("guardian", Text, ForeignKey("member.id"), nullable=False, index=True),
+    Column("start_at", Instant, nullable=False, comment="without lead; of the first, if weekly"),
+    Column("end_at", Instant, nullable=False, comment="without grace; does not belong"),
+    Column("lead_s", Integer, nullable=False),
+    Column("grace_s", Integer, nullable=False),
+    Column("is_weekly", Boolean, nullable=False, comment="again each week at the same local time"),
+    Column("title", Text),
+    Column("audience", Text, nullable=False),
+    Column("revoked_at", Instant),
+    comment="Rights of guardians to open a site, granted directly.",
+)
+
+event_source: Final = Table(
+    "event_source",
+    metadata,
+    Column("id", _BIG, primary_key=True, autoincrement=True),
+    Column("site", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="'file' or 'url'"),
+    Column("location", Text, nullable=False),
+    Column("etag", Text),
+    Column("body", Text, nullable=False, comment="iCalendar, RFC 5545"),
+    Column("fetched_at", Instant, nullable=False),
+    UniqueConstraint("site", "location"),
+    comment="Calendars of events, as they were last read.",
+)
+
+account: Final = Table(
+    "account",
+    metadata,
+    Column("email", Text, primary_key=True, comment="lower case"),
+    Column("member", Text, ForeignKey("member.id"), nullable=False, index=True),
+    Column("password_hash", Text, nullable=False, comment="Argon2id, PHC string"),
+    Column("changed_at", Instant, nullable=False),
+    comment="Log-ins of the dashboard.",
+)
+
+time_entry: Final = Table(
+    "time_entry",
+    metadata,
+    Column("id", _BIG, primary_key=True, autoincrement=True),
+    Column("site", Text, nullable=False),
+    Column("member", Text, nullable=False, comment="no foreign key: accounts outlive members"),
+    Column("minutes", Integer, nullable=False, comment="earned above zero, spent below"),
+    Column("watch", Text, comment="the watch that earned them"),
+    Column("cause", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index(
+        "uq_time_entry_watch_member",
+        "watch",
+        "member",
+        unique=True,
+        sqlite_where=text("watch IS NOT NULL"),
+        postgresql_where=text("watch IS NOT NULL"),
+    ),
+    Index(None, "member", "at"),
+    comment="The time bank.",
+    sqlite_autoincrement=True,
+)
+
+follower: Final = Table(
+    "follower",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("cursor", BigInteger, nullable=False, comment="id of the last entry that it has done"),
+    comment="How far each follower of the ledger has come.",
+)
+
+revision: Final = Table(
+    "revision",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("counter", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    comment="One row, counted up by each change of the registry, so that a policy knows its age.",
+)
+
+LEDGER_GUARD: Final = {
+    "sqlite": (
+        """CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger
+WHEN NOT EXISTS (SELECT 1 FROM purge_permit)
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""",
+        """CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger
+WHEN NOT EXISTS (SELECT 1 FROM purge_permit)
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION ledger_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT EXISTS (SELECT 1 FROM purge_permit) THEN
+    RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  IF TG_OP = 'UPDATE' THEN RETURN NEW; END IF;
+  RETURN OLD;
+END $$""",
+        """CREATE TRIGGER ledger_no_change BEFORE UPDATE OR DELETE ON ledger
+FOR EACH ROW EXECUTE FUNCTION ledger_guard()""",
+        """CREATE TRIGGER ledger_no_truncate BEFORE TRUNCATE ON ledger
+FOR EACH STATEMENT EXECUTE FUNCTION ledger_guard()""",
+    ),
+}
+"""Statements by dialect that make the ledger append-only.
+
+A purge has one way past them: in its transaction it puts the row into `purge_permit`, does its
+work, and takes the row out before it commits. Nobody else ever sees the row.
+"""
+
+
+@event.listens_for(metadata, "after_create")
+def _guard_the_ledger(target: MetaData, connection: Connection, **_: object) -> None:  # noqa: ARG001 (SQLAlchemy's)
+    for statement in LEDGER_GUARD[connection.dialect.name]:
+        connection.exec_driver_sql(statement)

@@ -1,0 +1,224 @@
+"""The server's loop: one thread that owns the gates, one bounded queue into it.
+
+What waits in the queue is handled together and committed once, and only then answered.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from access import topics
+from access.ids import DoorId, SiteId
+from access.messages import Acknowledgement, OccupancyReport, ServerState, encode
+from access.model import Policy
+from access.snapshot import Sign, seal
+from runtime.clock import Clock
+from runtime.link import Incoming, Link, LinkDown, LinkEvent, LinkUp, Outgoing, Wish
+from server.database import DatabaseError
+from server.effects import Acknowledge, Announce, Answer, Effect
+from server.events import DoorEvent, Event
+from server.gatehouse import TICK, Gatehouse
+from server.intake import Intake
+
+_log = logging.getLogger(__name__)
+
+EXPIRY_S: Final = 2
+QUEUE_SIZE: Final = 10_000
+_BATCH: Final = 200
+_TICK_S: Final = 0.25
+_BACK_OFF_S: Final = 0.5
+
+
+def wishes() -> tuple[Wish, ...]:
+    """What the server listens to: the work is shared among servers, states go to each."""
+    every = f"{topics.ROOT}/+/+"
+    return (
+        Wish(topic=f"{every}/{topics.REQUEST}", shared_in=topics.SHARED_GROUP),
+        Wish(topic=f"{every}/{topics.JOURNAL}", shared_in=topics.SHARED_GROUP),
+        Wish(topic=f"{every}/{topics.STATE}"),
+    )
+
+
+def last_will(site: SiteId) -> Outgoing:
+    """What the broker tells the doors when the server is gone."""
+    return Outgoing(
+        topic=topics.of_site(site, topics.SERVER),
+        payload=encode(ServerState(online=False)),
+        retain=True,
+    )
+
+
+class Inbox:
+    """The bounded queue between the link's thread and the loop's.
+
+    When it is full, messages are dropped and counted: nothing is lost by it, since a door decides
+    by itself when no answer comes, and sends its journal again until it is acknowledged.
+    """
+
+    def __init__(self, size: int = QUEUE_SIZE) -> None:
+        self._queue: queue.Queue[LinkEvent] = queue.Queue(size)
+        self.dropped = 0
+
+    def put(self, event: LinkEvent) -> None:
+        """Add an event; does not block."""
+        try:
+            self._queue.put_nowait(event)
+        except queue.Full:
+            self.dropped += 1
+
+    def take(self, wait_s: float) -> list[LinkEvent]:
+        """Take all that waits, at most a batch; blocks up to `wait_s` seconds for the first."""
+        try:
+            taken = [self._queue.get(timeout=wait_s)]
+        except queue.Empty:
+            return []
+        while len(taken) < _BATCH:
+            try:
+                taken.append(self._queue.get_nowait())
+            except queue.Empty:
+                break
+        return taken
+
+
+class Service:
+    """Answers doors, keeps what they record, and tells everybody the numbers.
+
+    Args:
+        doors: the doors of each site.
+        gatehouse: handles and commits.
+        policy_of: the policy of a site as it is now.
+        sign: signs with the server's key.
+        link: to the broker.
+        inbox: filled by the link.
+        clock: the time.
+        on_commit: called after each commit, to wake the followers.
+    """
+
+    def __init__(
+        self,
+        *,
+        doors: Mapping[SiteId, frozenset[DoorId]],
+        gatehouse: Gatehouse,
+        policy_of: Callable[[SiteId], Policy],
+        sign: Sign,
+        link: Link,
+        inbox: Inbox,
+        clock: Clock,
+        on_commit: Callable[[], None],
+    ) -> None:
+        self._sites = tuple(doors)
+        self._gatehouse, self._policy_of, self._sign = gatehouse, policy_of, sign
+        self._link, self._inbox, self._clock = link, inbox, clock
+        self._on_commit = on_commit
+        self.intake = Intake(doors)
+        self._published: dict[SiteId, tuple[int, OccupancyReport | None]] = {}
+        self._next_tick = 0.0
+
+    def run(self, stop: threading.Event, on_turn: Callable[[], None] = lambda: None) -> None:
+        """Work until `stop` is set; then tell the doors that the server is going.
+
+        Args:
+            stop: set by whoever wants it to end.
+            on_turn: called at each turn of the loop, at least four times a second.
+        """
+        while not stop.is_set():
+            self._turn()
+            on_turn()
+        for site in self._sites:
+            self._link.send(last_will(site))
+
+    def _turn(self) -> None:
+        batch = self._inbox.take(_TICK_S)
+        try:
+            self._handle(batch)
+            if self._clock.monotonic() >= self._next_tick:
+                self._next_tick = self._clock.monotonic() + _TICK_S
+                self._tick()
+        except DatabaseError as error:
+            # Nothing was answered or acknowledged: doors decide alone and send again.
+            _log.error("the ledger can't be written now: %s", error)
+            threading.Event().wait(_BACK_OFF_S)
+
+    def _handle(self, batch: list[LinkEvent]) -> None:
+        by_site: dict[SiteId, list[DoorEvent]] = {}
+        for item in batch:
+            match item:
+                case Incoming():
+                    read = self.intake.read(item, self._clock.monotonic())
+                    if read is not None:
+                        by_site.setdefault(read[0], []).append(read[1])
+                case LinkUp():
+                    _log.info("connected to the broker")
+                    self._published.clear()
+                case LinkDown():
+                    _log.warning("the broker is out of reach: %s", item.why)
+        for site, events in by_site.items():
+            self._commit(site, events)
+
+    def _commit(self, site: SiteId, events: Sequence[Event]) -> None:
+        """Handle events together; should that fail by a fault of ours, each on its own."""
+        try:
+            effects = self._gatehouse.handle(site, events, self._clock.now())
+        except DatabaseError:
+            raise
+        except Exception:  # noqa: BLE001 (one bad message must not stop the server)
+            _log.exception("a fault in handling %d events at %s", len(events), site)
+            if len(events) > 1:
+                for event in events:
+                    self._commit(site, [event])
+            return
+        self._send(site, effects)
+        self._on_commit()
+
+    def _tick(self) -> None:
+        for site in self._sites:
+            now = self._clock.now()
+            if self._gatehouse.has_due(site, now):
+                self._commit(site, TICK)
+            self._publish(site)
+
+    def _publish(self, site: SiteId) -> None:
+        """Publish what has changed since it was last published, whoever changed it."""
+        if not self._link.is_up:
+            return
+        policy = self._policy_of(site)
+        report = self._gatehouse.look(site).reported
+        if site not in self._published:
+            self._say(site, topics.SERVER, encode(ServerState(online=True, at=self._clock.now())))
+        version, announced = self._published.get(site, (None, None))
+        if version != policy.version:
+            self._say(site, topics.POLICY, encode(seal(policy, self._sign)))
+        if report is not None and report != announced:
+            self._say(site, topics.OCCUPANCY, encode(report))
+        self._published[site] = (policy.version, report)
+
+    def _say(self, site: SiteId, what: str, payload: bytes) -> None:
+        self._link.send(Outgoing(topic=topics.of_site(site, what), payload=payload, retain=True))
+
+    def _send(self, site: SiteId, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Answer():
+                    self._link.send(_answer(site, effect))
+                case Acknowledge():
+                    self._link.send(
+                        Outgoing(
+                            topic=topics.of_door(site, effect.door, topics.ACK),
+                            payload=encode(Acknowledgement(seq=effect.seq)),
+                        )
+                    )
+                case Announce():
+                    self._publish(site)
+                case _:
+                    pass  # kept already
+
+
+def _answer(site: SiteId, effect: Answer) -> Outgoing:
+    return Outgoing(
+        topic=topics.of_door(site, effect.door, topics.DECISION),
+        payload=encode(effect.decision),
+        expiry_s=EXPIRY_S,
+        correlation=effect.correlation,
+    )
