@@ -234,8 +234,9 @@ def _credited(held: timedelta, rate: Decimal) -> int:
 
 
 def _must_be_open(watch: Watch, at: datetime) -> None:
-    if watch.phase_at(at) is not Phase.OPEN:
-        raise WatchError("the watch is closing, so it can't be passed on")
+    # What is heard of late must not wake a watch that has ended, even if it happened before.
+    if watch.closed_at is not None or watch.phase_at(at) is not Phase.OPEN:
+        raise WatchError("the watch is closing or closed, so it can't be passed on")
 
 
 def _must_be_another(watch: Watch, to: MemberId) -> None:

@@ -57,7 +57,11 @@ class Lock(Protocol):
         """Whether the lock is being held unlocked now."""
 
     def unlock(self) -> None:
-        """Release the lock until `lock` is called."""
+        """Release the lock until `lock` is called; repeating it is harmless.
+
+        An adapter may have a fuse that locks after a limit of its own: whoever holds the lock
+        for longer repeats `unlock` within that limit.
+        """
 
     def lock(self) -> None:
         """Put the lock in its locked state."""
@@ -74,7 +78,10 @@ class Input(Protocol):
         """Whether the input is on now, after debouncing."""
 
     def on_change(self, callback: Callable[[bool], None]) -> None:
-        """Call `callback(is_active)` at each change, from a thread of the hardware library."""
+        """Call `callback(is_active)` at each change, from a thread of the adapter's own.
+
+        The callback must not block. Several may be given; each is called.
+        """
 
     def close(self) -> None:
         """Let go of the pin. Closing twice is harmless."""

@@ -16,9 +16,6 @@ LOOPBACK = "127.0.0.1"
 MOST_PACKET_BYTES = 1024 * 1024
 """The largest packet that a client may send. A policy of a few thousand members fits."""
 
-MOST_QUEUED = 1000
-"""How many messages wait for a client that is away; more are dropped, and asked for again."""
-
 # Debian keeps daemons here, which is not on the PATH of ordinary users.
 _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 

@@ -5,7 +5,6 @@ Settings are those of mosquitto.conf(5), version 2.0.
 
 import base64
 import contextlib
-import getpass
 import hashlib
 import os
 import secrets
@@ -19,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from runtime.acl import mosquitto_acl
-from runtime.broker import LOOPBACK, MOST_PACKET_BYTES, MOST_QUEUED, BrokerClient, BrokerError
+from runtime.broker import LOOPBACK, MOST_PACKET_BYTES, BrokerClient, BrokerError
 
 _START_S = 10.0
 _STOP_S = 10.0
@@ -41,9 +40,11 @@ exec 3<&-
 wait "$broker"
 """
 
+# "user root": started by root, mosquitto would become "mosquitto", who cannot read our private
+# folder. Started by anybody else it stays who it is, and the line does nothing.
 _CONFIG = """\
 # Written by gardien at each start; changes are lost.
-user {user}
+user root
 per_listener_settings false
 listener {port} {host}
 allow_anonymous false
@@ -52,7 +53,8 @@ acl_file {folder}/acl
 use_username_as_clientid true
 set_tcp_nodelay true
 max_inflight_messages 200
-max_queued_messages {queued}
+max_queued_messages 10000
+max_queued_bytes 16777216
 max_packet_size {packet}
 check_retain_source true
 persistence true
@@ -158,13 +160,10 @@ def _hashed(password: str) -> str:
 
 def _config(folder: Path, port: int) -> str:
     return _CONFIG.format(
-        # Started by root it would become "mosquitto", who cannot read our private folder.
-        user=getpass.getuser() if os.getuid() else "root",
         host=LOOPBACK,
         port=port,
         folder=folder,
         packet=MOST_PACKET_BYTES,
-        queued=MOST_QUEUED,
     )
 
 

@@ -9,6 +9,9 @@ import msgspec
 
 _SHOWN: Final = 6
 _PLAIN: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+_CHATTY: Final = ("alembic", "amqtt", "transitions", "werkzeug")
+"""Libraries whose INFO is of no use to people here."""
+
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -45,3 +48,5 @@ def set_up(*, level: str = "INFO", as_json: bool = False) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else logging.Formatter(_PLAIN))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))

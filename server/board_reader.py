@@ -1,4 +1,4 @@
-"""Read from the database what the pages show. Each page is one moment of it, and costs what it shows."""
+"""Read what the pages show: each page is one moment of the database, and costs what it shows."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,6 +64,10 @@ class BoardReader:
     def __init__(self, *, database: Database, sites: Sequence[SiteSettings], clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._sites = {SiteId(site.id): site for site in sites}
+
+    def knows(self, site: SiteId) -> bool:
+        """Whether the settings have such a site."""
+        return site in self._sites
 
     def versions(self) -> dict[SiteId, int]:
         """Give the version of each site's state: another one whenever anything happened there.

@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 NAME: Final = "history"
 _BATCH: Final = 5_000
 _IDLE_S: Final = 5.0
+_GATHER_S: Final = 0.25
 _RETRY_S: Final = 5.0
 
 
@@ -53,6 +54,8 @@ class HistoryFollower:
                 stop.wait(_RETRY_S)
             else:
                 self._news.wait(_IDLE_S)
+                # What is committed meanwhile is copied with it, so that no badge waits for a copy.
+                stop.wait(_GATHER_S)
 
     def step(self) -> int:
         """Copy one batch; blocks until it is stored.

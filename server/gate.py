@@ -13,7 +13,7 @@ from access.ids import BadgeDigest, DoorId, RequestId
 from access.journal import ChainError, Head, check
 from access.messages import AccessDecision, InvalidMessageError, Record, to_record
 from access.model import Policy, Reader
-from access.policy import Decision, Request, State, decide
+from access.policy import Decision, Request, State, UnknownDoorError, decide
 from access.wording import DEFAULT_LANGUAGE, message
 from server import desk, passages, watching
 from server.effects import Acknowledge, Answer, Effect, Keep, SetAside
@@ -48,8 +48,9 @@ class Gate:
 
         Raises:
             DeskError: somebody at the desk asked for what can't be done; nothing has changed.
-            UnknownDoorError: a door asks that the site does not have.
+            UnknownDoorError: it is from a door that the site does not have; nothing has changed.
         """
+        self._must_have_door(event)
         turn = Turn(policy=self.policy, state=self.state, now=now)
         watching.advance(turn)
         happened = now
@@ -73,6 +74,10 @@ class Gate:
         turn = Turn(policy=self.policy, state=self.state, now=now)
         last = self.state.reported
         return last is None or last.open != turn.opening() or watching.is_due(turn)
+
+    def _must_have_door(self, event: Event) -> None:
+        if isinstance(event, Asked | Reported | DoorSaid) and event.door not in self.policy.doors:
+            raise UnknownDoorError(f"site {self.policy.site} has no door {event.door!r}")
 
     def _decide(self, turn: Turn, event: Asked) -> None:
         request = event.request

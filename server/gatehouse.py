@@ -1,8 +1,9 @@
 """The gatehouse: one transaction round the gate.
 
 Whatever comes in together is handled together and committed once; only then may its effects be
-sent. The state is remembered between transactions and believed as long as its row has the version
-that was remembered; so several processes may act on one site, each in turn.
+sent. The state is remembered between transactions, and several processes may act on one site, each
+in turn: what is remembered is checked against the version in the database, at the latest when the
+next one is written.
 """
 
 import logging
@@ -21,7 +22,7 @@ from access.messages import AccessDecision
 from access.model import Policy
 from access.policy import UnknownDoorError
 from server import ledger
-from server.database import Database
+from server.database import ConflictError, Database
 from server.effects import Answer, Credit, Effect, Keep, SetAside
 from server.events import Asked, Event, Ticked
 from server.gate import Gate
@@ -76,15 +77,16 @@ class Gatehouse:
         """
         with self._lock:
             for _ in range(_TRIES - 1):
-                # Another process may commit between reading the version and writing it.
-                with suppress(ledger.StateConflictError):
+                # What was remembered is outdated, or a request has been decided before: look again.
+                with suppress(ConflictError):
                     return self._handle_or_forget(site, events, now)
             return self._handle_or_forget(site, events, now)
 
     def look(self, site: SiteId) -> SiteState:
-        """Give the state of a site as it is committed; the caller must not change it."""
+        """Give a copy of the state of a site as it is committed."""
         with self._lock, self._database.reading() as connection:
-            return self._recall(connection, site).gate.state
+            body = self._recall(connection, site).body
+        return from_json(body)
 
     def has_due(self, site: SiteId, now: datetime) -> bool:
         """Whether the clock alone would change anything at a site."""
@@ -103,21 +105,28 @@ class Gatehouse:
 
     def _handle(self, site: SiteId, events: Sequence[Event], now: datetime) -> list[Effect]:
         with self._database.writing() as connection:
-            remembered = self._recall(connection, site)
-            answers = _earlier_answers(connection, site, events)
-            effects: list[Effect] = []
-            for event in events:
-                earlier = _answered(event, answers)
-                done = [earlier] if earlier is not None else _tried(remembered.gate, event, now)
-                answers |= {e.decision.request: e for e in done if isinstance(e, Answer)}
-                effects += done
+            remembered = self._believe(site, events)
+            answers: dict[str, Answer] = {}
+            if remembered is None:
+                remembered = self._recall(connection, site)
+                answers = _earlier_answers(connection, site, events)
+            effects = _handled(remembered.gate, events, answers, now)
+            # The state comes first: where another process was faster, it is its row that says so.
+            _save(connection, site, remembered)
             _keep(connection, site, effects, now)
-            body = to_json(remembered.gate.state)
-            if body != remembered.body:
-                remembered.version += 1
-                remembered.body = body
-                ledger.save_state(connection, site, remembered.version, body)
         return [e for e in effects if not isinstance(e, Keep | SetAside | Credit)]
+
+    def _believe(self, site: SiteId, events: Sequence[Event]) -> _Remembered | None:
+        """Give the remembered gate where it may act before it is compared with the database.
+
+        It may when all that happens are requests. Each decision writes the state and its request's
+        id: the first fails if the state is outdated, the second if it has been decided before.
+        """
+        remembered = self._remembered.get(site)
+        if remembered is None or not all(isinstance(event, Asked) for event in events):
+            return None
+        remembered.gate.policy = self._policy_of(site)
+        return remembered
 
     def _recall(self, connection: Connection, site: SiteId) -> _Remembered:
         """Give the remembered gate, read anew if another process has acted since."""
@@ -130,6 +139,27 @@ class Gatehouse:
             self._remembered[site] = remembered
         remembered.gate.policy = policy
         return remembered
+
+
+def _handled(
+    gate: Gate, events: Sequence[Event], answers: dict[str, Answer], now: datetime
+) -> list[Effect]:
+    """Handle each event, or give the answer that its request has had before."""
+    effects: list[Effect] = []
+    for event in events:
+        earlier = _answered(event, answers)
+        done = [earlier] if earlier is not None else _tried(gate, event, now)
+        answers |= {e.decision.request: e for e in done if isinstance(e, Answer)}
+        effects += done
+    return effects
+
+
+def _save(connection: Connection, site: SiteId, remembered: _Remembered) -> None:
+    body = to_json(remembered.gate.state)
+    if body != remembered.body:
+        remembered.version += 1
+        remembered.body = body
+        ledger.save_state(connection, site, remembered.version, body)
 
 
 def _keep(connection: Connection, site: SiteId, effects: Sequence[Effect], now: datetime) -> None:

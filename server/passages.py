@@ -70,11 +70,16 @@ def _opened(turn: Turn, door: DoorId, track: DoorTrack, record: Record) -> None:
         track.grants = []
     elif track.is_left_by_badge:
         track.is_left_by_badge = False
-    elif track.is_left_by_button or record.data.get("cause") == "exit":
+    elif track.is_left_by_button or _is_by_button(record):
         turn.state.presence.leave_unattributed(record.time)
     elif track.is_held:
         turn.state.presence.change_guests(1)
     track.is_left_by_button = False
+
+
+def _is_by_button(record: Record) -> bool:
+    """Whether the door says that it was opened from inside, and by nobody's badge."""
+    return record.data.get("cause") == "exit" and record.data.get("request") is None
 
 
 def _closed(_turn: Turn, _door: DoorId, track: DoorTrack, _record: Record) -> None:

@@ -116,7 +116,8 @@ def personal(connection: Connection, member: MemberId, limit: int = _VISITS) -> 
     Raises:
         UnknownMemberError: they are not in the registry.
     """
-    row = connection.execute(select(schema.member).where(schema.member.c.id == member)).one_or_none()
+    its_row = select(schema.member).where(schema.member.c.id == member)
+    row = connection.execute(its_row).one_or_none()
     if row is None:
         raise UnknownMemberError(f"there is no member {member!r}")
     of = {"member": member, "limit": limit}

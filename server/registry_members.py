@@ -4,18 +4,20 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, select, update
 
 from access.ids import MemberId, SiteId, SlugError, slug
 from access.model import Member, Plan, Status, Validity
-from access.wording import Language
 from server import schema
 from server.registry_base import RegistryError, TakenError, UnknownError, bump
 
 MOST_NAME: Final = 80
 """The longest name, in characters."""
+
+LANGUAGES: Final = ("fr", "en")
+"""The languages that gardien speaks."""
 
 _MOST_EMAIL: Final = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
 _EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
@@ -43,7 +45,7 @@ class Person:
     language: str = "fr"
     plan: Plan = Plan.NOMAD
     status: Status = Status.ACTIVE
-    validity: Validity = Validity()
+    validity: Validity = Validity()  # noqa: RUF009 (immutable)
     is_guardian: bool = False
     sites: frozenset[SiteId] = field(default_factory=frozenset)
 
@@ -81,9 +83,7 @@ _update_member: Final = (
     .values({name: bindparam(name) for name in _m.keys() if name not in ("id", "created")})  # noqa: SIM118 (not a dict)
 )
 _update_status: Final = (
-    update(schema.member)
-    .where(_m.id == bindparam("key"))
-    .values(status=bindparam("new_status"))
+    update(schema.member).where(_m.id == bindparam("key")).values(status=bindparam("new_status"))
 )
 _delete_sites: Final = delete(schema.member_site).where(
     _at.member.in_(bindparam("ids", expanding=True))
@@ -105,7 +105,7 @@ def checked(person: Person) -> Person:
     name = person.name.strip()
     if not name or len(name) > MOST_NAME or not name.isprintable():
         raise RegistryError(f"name {person.name[:90]!r}: write 1 to {MOST_NAME} characters")
-    if person.language not in get_args(Language):
+    if person.language not in LANGUAGES:
         raise RegistryError(f"language {person.language[:20]!r}: write fr or en")
     since, until = person.validity.since, person.validity.until
     if since is not None and until is not None and until <= since:
@@ -218,18 +218,16 @@ def unknown_member(key: str) -> UnknownError:
     return UnknownError(f"no member {key[:90]!r}; see `gardien member list`")
 
 
-def emails_taken(
-    connection: Connection, people: Iterable[Person]
-) -> list[tuple[Person, MemberId]]:
+def emails_taken(connection: Connection, people: Iterable[Person]) -> list[tuple[Person, MemberId]]:
     """Find whose e-mail is that of a member outside the list; with that member's id."""
     by_email = {person.email: person for person in people if person.email is not None}
     inside = {person.id for person in by_email.values()} | {person.id for person in people}
     owners: list[tuple[str, str]] = []
     for part in _chunks(list(by_email)):
-        owners += [(row.email, row.id) for row in connection.execute(_select_emails, {"emails": part})]
-    return [
-        (by_email[email], MemberId(owner)) for email, owner in owners if owner not in inside
-    ]
+        owners += [
+            (row.email, row.id) for row in connection.execute(_select_emails, {"emails": part})
+        ]
+    return [(by_email[email], MemberId(owner)) for email, owner in owners if owner not in inside]
 
 
 def _refuse_taken_emails(connection: Connection, people: Sequence[Person]) -> None:
@@ -300,9 +298,7 @@ def _fields(person: Person) -> dict[str, Any]:
     }
 
 
-def _people(
-    connection: Connection, statement: Select[Any], values: dict[str, Any]
-) -> list[Person]:
+def _people(connection: Connection, statement: Select[Any], values: dict[str, Any]) -> list[Person]:
     rows = connection.execute(statement, values).all()
     sites = _sites_of(connection, [row.id for row in rows])
     return [_person(row, frozenset(sites.get(row.id, ()))) for row in rows]

@@ -7,11 +7,18 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from access import topics
 from access.ids import DoorId, SiteId
-from access.messages import Acknowledgement, OccupancyReport, ServerState, encode
+from access.messages import (
+    Acknowledgement,
+    Message,
+    OccupancyReport,
+    ServerState,
+    encode,
+)
 from access.model import Policy
 from access.snapshot import Sign, seal
 from runtime.clock import Clock
@@ -58,14 +65,15 @@ class Inbox:
     """
 
     def __init__(self, size: int = QUEUE_SIZE) -> None:
-        self._queue: queue.Queue[LinkEvent] = queue.Queue(size)
+        self._size = size
+        self._queue: queue.SimpleQueue[LinkEvent] = queue.SimpleQueue()
         self.dropped = 0
 
     def put(self, event: LinkEvent) -> None:
-        """Add an event; does not block."""
-        try:
-            self._queue.put_nowait(event)
-        except queue.Full:
+        """Add an event; does not block. Only one thread may call it."""
+        if self._queue.qsize() < self._size:
+            self._queue.put(event)
+        else:
             self.dropped += 1
 
     def take(self, wait_s: float) -> list[LinkEvent]:
@@ -80,6 +88,14 @@ class Inbox:
             except queue.Empty:
                 break
         return taken
+
+
+@dataclass(slots=True, kw_only=True)
+class _Said:
+    """What was last published of a site on the connection that there is."""
+
+    policy: int | None = None
+    report: OccupancyReport | None = None
 
 
 class Service:
@@ -113,7 +129,7 @@ class Service:
         self._link, self._inbox, self._clock = link, inbox, clock
         self._on_commit = on_commit
         self.intake = Intake(doors)
-        self._published: dict[SiteId, tuple[int, OccupancyReport | None]] = {}
+        self._published: dict[SiteId, _Said] = {}
         self._next_tick = 0.0
 
     def run(self, stop: threading.Event, on_turn: Callable[[], None] = lambda: None) -> None:
@@ -184,35 +200,34 @@ class Service:
         if not self._link.is_up:
             return
         policy = self._policy_of(site)
-        report = self._gatehouse.look(site).reported
         if site not in self._published:
-            self._say(site, topics.SERVER, encode(ServerState(online=True, at=self._clock.now())))
-        version, announced = self._published.get(site, (None, None))
-        if version != policy.version:
-            self._say(site, topics.POLICY, encode(seal(policy, self._sign)))
-        if report is not None and report != announced:
-            self._say(site, topics.OCCUPANCY, encode(report))
-        self._published[site] = (policy.version, report)
+            self._say(site, topics.SERVER, ServerState(online=True, at=self._clock.now()))
+        said = self._published.setdefault(site, _Said())
+        if said.policy != policy.version:
+            self._say(site, topics.POLICY, seal(policy, self._sign))
+            said.policy = policy.version
+        self._announce(site, self._gatehouse.look(site).reported)
 
-    def _say(self, site: SiteId, what: str, payload: bytes) -> None:
-        self._link.send(Outgoing(topic=topics.of_site(site, what), payload=payload, retain=True))
+    def _announce(self, site: SiteId, report: OccupancyReport | None) -> None:
+        said = self._published.get(site)
+        if said is not None and report is not None and report != said.report:
+            self._say(site, topics.OCCUPANCY, report)
+            said.report = report
 
-    def _send(self, site: SiteId, effects: list[Effect]) -> None:
+    def _say(self, site: SiteId, what: str, message: Message) -> None:
+        topic = topics.of_site(site, what)
+        self._link.send(Outgoing(topic=topic, payload=encode(message), retain=True))
+
+    def _send(self, site: SiteId, effects: Sequence[Effect]) -> None:
+        """Send what follows: first to the doors, since somebody waits there."""
         for effect in effects:
-            match effect:
-                case Answer():
-                    self._link.send(_answer(site, effect))
-                case Acknowledge():
-                    self._link.send(
-                        Outgoing(
-                            topic=topics.of_door(site, effect.door, topics.ACK),
-                            payload=encode(Acknowledgement(seq=effect.seq)),
-                        )
-                    )
-                case Announce():
-                    self._publish(site)
-                case _:
-                    pass  # kept already
+            if isinstance(effect, Answer):
+                self._link.send(_answer(site, effect))
+            elif isinstance(effect, Acknowledge):
+                self._link.send(_acknowledgement(site, effect))
+        reports = [effect.report for effect in effects if isinstance(effect, Announce)]
+        if reports:
+            self._announce(site, reports[-1])
 
 
 def _answer(site: SiteId, effect: Answer) -> Outgoing:
@@ -221,4 +236,11 @@ def _answer(site: SiteId, effect: Answer) -> Outgoing:
         payload=encode(effect.decision),
         expiry_s=EXPIRY_S,
         correlation=effect.correlation,
+    )
+
+
+def _acknowledgement(site: SiteId, effect: Acknowledge) -> Outgoing:
+    return Outgoing(
+        topic=topics.of_door(site, effect.door, topics.ACK),
+        payload=encode(Acknowledgement(seq=effect.seq)),
     )

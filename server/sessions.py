@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from access.ids import MemberId, SiteId
 from server.database import Instant
-from server.schema import metadata
+from server.schema import account, metadata
 
 IDLE: Final = timedelta(hours=12)
 """A session that nobody used for so long is over."""
@@ -72,9 +72,15 @@ look: Final = Table(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One open log-in."""
+    """One open log-in.
+
+    Attributes:
+        email: of the account.
+        member: whose account it is.
+    """
 
     email: str
+    member: MemberId
     created: datetime
     seen: datetime
 
@@ -113,11 +119,15 @@ def begin(connection: Connection, email: str, now: datetime) -> str:
 def find(connection: Connection, token: str, now: datetime) -> Session | None:
     """Find the open session of a token; None when there is none, or when it is over."""
     row = connection.execute(
-        select(web_session).where(
-            _s.digest == _digest(token), _s.seen >= now - IDLE, _s.created >= now - LONGEST
-        )
+        select(web_session, account.c.member)
+        .join(account, account.c.email == _s.email)
+        .where(_s.digest == _digest(token), _s.seen >= now - IDLE, _s.created >= now - LONGEST)
     ).one_or_none()
-    return None if row is None else Session(email=row.email, created=row.created, seen=row.seen)
+    if row is None:
+        return None
+    return Session(
+        email=row.email, member=MemberId(row.member), created=row.created, seen=row.seen
+    )
 
 
 def touch(connection: Connection, token: str, now: datetime) -> None:

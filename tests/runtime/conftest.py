@@ -38,6 +38,11 @@ def wait_for(condition: Callable[[], bool], wait_s: float = WAIT_S) -> bool:
     return True
 
 
+def _no_delay(_: paho.Client, __: object, sock: object) -> None:
+    assert isinstance(sock, socket.socket)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 class Peer:
     """A paho client that remembers what it received and why it was cut."""
 
@@ -66,9 +71,7 @@ class Peer:
         if will is not None:
             self.client.will_set(will[0], will[1], qos=1, retain=True)
         # As the product's own link does: without it each answer at QoS 1 may take 44 ms more.
-        self.client.on_socket_open = lambda _, __, sock: sock.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-        )
+        self.client.on_socket_open = _no_delay
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = self._on_disconnect
         self.client.on_message = self._on_message

@@ -196,6 +196,33 @@ def test_a_peer_that_is_cut_in_the_middle_of_a_message_is_given_up(
         assert server.has(f"{MAIN}/state", b"gone")
 
 
+@pytest.mark.parametrize("topic", [b"gardien/#", b"$SYS/broker/uptime"])
+def test_a_peer_that_breaks_the_protocol_harms_only_itself(
+    broker: Broker, peer: Peers, topic: bytes
+) -> None:
+    server = peer("server")
+    server.subscribe("gardien/1/+/+/state")
+    publish = b"\x30" + bytes([2 + len(topic)]) + len(topic).to_bytes(2, "big") + topic
+    with silent_door(broker.port, will=(f"{MAIN}/state", b"gone"), keepalive_s=600) as raw:
+        raw.sendall(publish)
+    assert server.has(f"{MAIN}/state", b"gone")
+    door = peer("malakoff.main")
+    door.say(f"{MAIN}/state", b"back")
+    assert server.has(f"{MAIN}/state", b"back")
+
+
+def test_amqtt_gives_up_a_peer_that_does_not_introduce_itself(
+    broker_clients: Sequence[BrokerClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.broker_amqtt._FIRST_PACKET_S", 0.2)
+    with (
+        embedded_broker(clients=broker_clients, folder=tmp_path, program="amqtt") as broker,
+        socket.create_connection(("127.0.0.1", broker.port), 10) as raw,
+    ):
+        raw.sendall(b"\x10")
+        assert raw.recv(1) == b""
+
+
 def test_a_dropped_socket_tells_the_will_at_once(broker: Broker, peer: Peers) -> None:
     server = peer("server")
     server.subscribe("gardien/1/+/+/state")
@@ -222,9 +249,9 @@ def test_a_will_in_the_name_of_another_door_is_not_told(broker: Broker, peer: Pe
 
 
 def test_a_peer_that_pings_in_time_stays(peer: Peers, wait_for: Wait) -> None:
-    door = peer("malakoff.main", keepalive_s=1)
+    door = peer("malakoff.main", keepalive_s=2)
     silence = threading.Event()
-    assert not silence.wait(4)  # four keep-alives: what is awaited is that nothing happens
+    assert not silence.wait(5)  # more than two keep-alives: what is awaited is that nothing happens
     assert door.is_in
     assert wait_for(door.client.is_connected)
 
@@ -372,6 +399,17 @@ def test_mosquitto_goes_when_we_are_killed(
         socket.create_connection(("127.0.0.1", port), 10).close()
         os.kill(owner.pid, signal.SIGKILL)
     assert wait_for(lambda: not processes_with(str(tmp_path)))
+
+
+@pytest.mark.mosquitto
+@pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+def test_the_folder_may_have_any_name(
+    broker_clients: Sequence[BrokerClient], tmp_path: Path
+) -> None:
+    folder = tmp_path / "chez nous, l'été"
+    with embedded_broker(clients=broker_clients, folder=folder, program="mosquitto") as broker:
+        assert broker.is_running
+    assert (folder / "mosquitto.db").exists()
 
 
 @pytest.mark.mosquitto

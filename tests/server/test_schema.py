@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert
 from sqlalchemy import text as sql
 
+from server import sessions
 from server.database import ConflictError, Database, DatabaseFaultError, open_database
 from server.schema import ledger, metadata
 from server.upgrade import is_current, newest, upgrade
@@ -132,6 +133,10 @@ def test_a_purge_passes_with_its_permit(with_one_entry: Database) -> None:
     with with_one_entry.writing() as connection:
         added = connection.execute(insert(ledger).returning(ledger.c.id), one_entry()).scalar_one()
     assert added == 2, "ids are not used again"
+
+
+def test_tables_of_other_modules_belong_to_the_schema() -> None:
+    assert sessions.web_session.metadata is metadata
 
 
 def test_every_table_says_what_it_is_for() -> None:

@@ -35,9 +35,7 @@ def upgrade() -> None:
         "look",
         sa.Column("id", _BIG, autoincrement=True, nullable=False),
         sa.Column("site", sa.Text(), nullable=False),
-        sa.Column(
-            "member", sa.Text(), nullable=False, comment="id of who looked; never a name"
-        ),
+        sa.Column("member", sa.Text(), nullable=False, comment="id of who looked; never a name"),
         sa.Column("what", sa.Text(), nullable=False, comment="the page: 'roll-call'"),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_look")),

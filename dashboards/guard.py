@@ -1,0 +1,157 @@
+"""Who may open which page: one table, asked before each request. What is not in it is refused."""
+
+from enum import Enum
+from typing import Final
+from urllib.parse import urlencode
+
+from flask import Flask, abort, g, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from access.ids import SiteId
+from access.model import Plan, Status
+from dashboards.parts import Viewer, parts, viewer
+from server import registry, sessions
+
+
+class Who(Enum):
+    """Who may open a page."""
+
+    ANYONE = "anyone"
+    MEMBER = "whoever is logged in"
+    KEEPER = "staff and guardians"
+    IN_CHARGE = "staff, and the guardian on watch"
+
+
+ROUTES: Final = {
+    "static": Who.ANYONE,
+    "health.healthz": Who.ANYONE,
+    "health.readyz": Who.ANYONE,
+    "account.login": Who.ANYONE,
+    "account.enter": Who.ANYONE,
+    "account.logout": Who.MEMBER,
+    "account.language": Who.ANYONE,
+    "account.me": Who.MEMBER,
+    "account.download": Who.MEMBER,
+    "board.board": Who.KEEPER,
+    "board.kiosk": Who.ANYONE,
+    "board.live": Who.KEEPER,
+    "board.live_numbers": Who.ANYONE,
+    "board.curve": Who.KEEPER,
+    "board.curve_svg": Who.KEEPER,
+    "watch.watch": Who.KEEPER,
+    "watch.offer": Who.KEEPER,
+    "watch.take": Who.KEEPER,
+    "watch.close": Who.IN_CHARGE,
+    "watch.sign": Who.IN_CHARGE,
+    "watch.guests": Who.IN_CHARGE,
+    "watch.recount": Who.IN_CHARGE,
+    "watch.roll_call": Who.IN_CHARGE,
+    "demo.tap": Who.KEEPER,
+    "api.openapi": Who.ANYONE,
+    "api.occupancy": Who.ANYONE,
+    "api.watch": Who.KEEPER,
+    "api.doors": Who.KEEPER,
+    "api.spaceapi": Who.ANYONE,
+}
+"""Who may open each page, by the name of its view."""
+
+_WITHOUT_DATABASE: Final = frozenset({"static", "health.healthz", "health.readyz", "api.openapi"})
+
+
+def guard(app: Flask) -> None:
+    """Ask the table before each request."""
+    app.before_request(_admit)
+
+
+def cookie_name() -> str:
+    """Name the cookie of the session; the prefix makes browsers refuse it unless it is safe."""
+    return "__Host-gardien" if parts().settings.dashboard.behind_tls else "gardien"
+
+
+def _admit() -> Response | None:
+    endpoint = request.endpoint
+    if endpoint is None:
+        _choose_site()
+        return None  # no such page: Flask says so
+    who = ROUTES.get(endpoint)
+    if who is None:
+        abort(403)
+    if endpoint in _WITHOUT_DATABASE:
+        return None
+    g.viewer = _recognise()
+    _choose_site()
+    if who is Who.ANYONE or _may(who, viewer()):
+        return None
+    if viewer() is not None:
+        if endpoint == "board.board":
+            return redirect(url_for("account.me"))
+        abort(403)
+    return _ask_to_log_in()
+
+
+def _may(who: Who, looking: Viewer | None) -> bool:
+    if looking is None:
+        return False
+    if who is Who.MEMBER:
+        return True
+    if SiteId(g.site.id) not in looking.sites or not looking.is_keeper:
+        return False
+    return who is Who.KEEPER or looking.is_staff or _is_on_watch(looking)
+
+
+def _is_on_watch(looking: Viewer) -> bool:
+    watch = parts().gatehouse.look(SiteId(g.site.id)).watch
+    return watch is not None and watch.guardian == looking.member
+
+
+def _ask_to_log_in() -> Response:
+    is_page = request.method == "GET" and request.accept_mimetypes.accept_html
+    if request.blueprint == "api" or not is_page or request.endpoint == "board.live":
+        abort(401)
+    here = request.full_path.rstrip("?")
+    return redirect(f"{url_for('account.login')}?{urlencode({'next': here})}")
+
+
+def _recognise() -> Viewer | None:
+    """Find out whose session the cookie opens."""
+    token = request.cookies.get(cookie_name())
+    if not token:
+        return None
+    database, now = parts().database, parts().clock.now()
+    with database.reading() as connection:
+        session = sessions.find(connection, token, now)
+        if session is None:
+            return None
+        person = registry.find_member(connection, session.member)
+    if person.status is Status.ENDED:
+        return None
+    if session.is_stale(now):
+        with database.writing() as connection:
+            sessions.touch(connection, token, now)
+    is_active = person.status is Status.ACTIVE and person.validity.holds(now)
+    return Viewer(
+        member=person.id,
+        name=person.name,
+        email=session.email,
+        language=person.language,
+        is_staff=is_active and person.plan is Plan.STAFF,
+        is_guardian=is_active and person.is_guardian,
+        sites=tuple(site for site in parts().sites if site in person.sites),
+        token=token,
+    )
+
+
+def _choose_site() -> None:
+    """Choose the site that the page is about: the one asked for, else the viewer's first."""
+    sites = parts().sites
+    looking = viewer()
+    wanted = request.args.get("site")
+    if wanted is None:
+        own = looking.sites if looking is not None and looking.sites else tuple(sites)
+        g.site = sites[own[0]]
+        return
+    g.site = next(iter(sites.values()))
+    found = sites.get(SiteId(wanted))
+    if found is None:
+        abort(404)
+    g.site = found

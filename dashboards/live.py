@@ -1,0 +1,189 @@
+"""Server-sent events: one thread looks at the sites' versions, and all streams wait for it.
+
+A stream carries no data, only a word (the *mark*) that is another one whenever the page would be:
+the page then fetches itself. Format: HTML Standard, 9.2 *Server-sent events*.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from access.ids import SiteId
+from server.database import DatabaseError
+
+_log = logging.getLogger(__name__)
+
+INTERVAL_S: Final = 0.3
+HEARTBEAT_S: Final = 10.0
+_HELLO: Final = "retry: 2000\n\n"
+
+
+class TooManyStreamsError(RuntimeError):
+    """Each stream holds a thread, and all that may are held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """The marks of one site.
+
+    Attributes:
+        board: another one whenever anything happened.
+        public: another one whenever a number is; it tells no more than the public numbers do.
+    """
+
+    board: str
+    public: str
+
+
+class Hub:
+    """Wakes the streams when something has changed.
+
+    Args:
+        read: gives the marks of each site; called in the hub's own thread.
+        most: how many streams there may be at once.
+        interval_s: how long to wait between two looks.
+        heartbeat_s: how often a stream says something, which is how dead browsers are found.
+    """
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[], Mapping[SiteId, Marks]],
+        most: int,
+        interval_s: float = INTERVAL_S,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        self._read, self._most = read, most
+        self._interval_s, self._heartbeat_s = interval_s, heartbeat_s
+        self._news = threading.Condition()
+        self._marks: Mapping[SiteId, Marks] = {}
+        self._streams = 0
+        self._is_closed = False
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return self._streams
+
+    def stream(self, site: SiteId, *, is_public: bool) -> "Stream":
+        """Open a stream; close it when its browser has gone.
+
+        Args:
+            site: whose news.
+            is_public: whether it tells only of the public numbers.
+
+        Raises:
+            TooManyStreamsError: there are as many as there may be; the page works without.
+        """
+        with self._news:
+            if self._streams >= self._most or self._is_closed:
+                raise TooManyStreamsError(f"{self._most} live pages are open; no more fit")
+            self._streams += 1
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="live", daemon=True)
+                self._thread.start()
+        return Stream(self, site, is_public=is_public)
+
+    def wait_for(self, site: SiteId, known: str | None, *, is_public: bool) -> str | None:
+        """Wait until the mark is another one than `known`; blocks for a heart-beat at the most.
+
+        Returns:
+            The mark, the same one if nothing has changed; None when the hub is closed.
+        """
+
+        def mark() -> str | None:
+            marks = self._marks.get(site)
+            if marks is None:
+                return None
+            return marks.public if is_public else marks.board
+
+        with self._news:
+            self._news.wait_for(
+                lambda: self._is_closed or mark() not in (None, known), self._heartbeat_s
+            )
+            return None if self._is_closed else mark() or known or ""
+
+    def leave(self) -> None:
+        """Count one stream less."""
+        with self._news:
+            self._streams -= 1
+
+    def close(self) -> None:
+        """End all streams and the thread. Closing twice is harmless."""
+        self._stop.set()
+        with self._news:
+            self._is_closed = True
+            self._news.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _watch(self) -> None:
+        while True:
+            if self._streams:
+                self._look()
+            if self._stop.wait(self._interval_s):
+                return
+
+    def _look(self) -> None:
+        try:
+            marks = self._read()
+        except DatabaseError as error:
+            _log.warning("the live pages wait: %s", error)
+            return
+        except Exception:  # noqa: BLE001 (the thread serves all pages: it must not end)
+            _log.exception("a fault in reading what changed")
+            return
+        if marks != self._marks:
+            with self._news:
+                self._marks = marks
+                self._news.notify_all()
+
+
+class Stream(Iterator[str]):
+    """The text of one stream, piece by piece; `close` gives its place back."""
+
+    def __init__(self, hub: Hub, site: SiteId, *, is_public: bool) -> None:
+        self._hub, self._site, self._is_public = hub, site, is_public
+        self._known: str | None = None
+        self._is_greeted = False
+        self._is_closed = False
+
+    def __next__(self) -> str:
+        """Give the next piece; blocks for a heart-beat at the most.
+
+        Raises:
+            StopIteration: the hub is closed.
+        """
+        if not self._is_greeted:
+            # At once, so that the browser knows that it is connected.
+            self._is_greeted = True
+            return _HELLO
+        mark = self._hub.wait_for(self._site, self._known, is_public=self._is_public)
+        if mark is None:
+            raise StopIteration
+        if mark == (self._known or ""):
+            return ": still here\n\n"
+        self._known = mark
+        return f"data: {mark}\n\n"
+
+    def close(self) -> None:
+        """Leave. Closing twice is harmless."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._hub.leave()

@@ -1,0 +1,95 @@
+"""The live board, the screen for the hall, the curve of the day, and the streams behind them."""
+
+from datetime import datetime, time, timedelta
+
+from flask import Blueprint, Response, render_template, request
+
+from access.calendar import instant
+from access.instants import utc
+from dashboards.curve import Curve, Drawing, draw, to_curve
+from dashboards.live import TooManyStreamsError
+from dashboards.parts import parts, site, site_id, zone
+from server.history import HistoryError
+
+board_pages = Blueprint("board", __name__)
+
+_NARROW = Drawing(width=360, height=220, every_h=4)
+_WIDE = Drawing(width=760, height=220, every_h=2)
+
+
+@board_pages.get("/")
+def board() -> str:
+    """Show the live board."""
+    return render_template("board.html", board=parts().reader.board(site_id()), demo=parts().demo)
+
+
+@board_pages.get("/kiosk")
+def kiosk() -> str:
+    """Show the numbers large, and nobody's name."""
+    return render_template("kiosk.html", occupancy=parts().reader.occupancy(site_id()))
+
+
+@board_pages.get("/live")
+def live() -> Response:
+    """Stream the marks of the board."""
+    return _stream(is_public=False)
+
+
+@board_pages.get("/live/numbers")
+def live_numbers() -> Response:
+    """Stream the marks of the public numbers, which tell no more than the numbers do."""
+    return _stream(is_public=True)
+
+
+@board_pages.get("/curve")
+def curve() -> str:
+    """Show the curve of the day, with the same as a table."""
+    found = _curve()
+    return render_template("curve.html", curve=found, day=found.start if found else _midnight())
+
+
+@board_pages.get("/curve.svg")
+def curve_svg() -> Response:
+    """Draw the curve of the day."""
+    found = _curve()
+    is_narrow = request.args.get("narrow") is not None
+    drawn = None if found is None else draw(found, _NARROW if is_narrow else _WIDE)
+    size = _NARROW if is_narrow else _WIDE
+    svg = render_template("curve.svg", drawn=drawn, size=size)
+    return Response(svg, mimetype="image/svg+xml")
+
+
+def _stream(*, is_public: bool) -> Response:
+    try:
+        stream = parts().hub.stream(site_id(), is_public=is_public)
+    except TooManyStreamsError as error:
+        return Response(f"{error}\n", 503, {"Retry-After": "30"}, mimetype="text/plain")
+    # A proxy that gathers what it passes on would hold the news back.
+    headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+    return Response(stream, headers=headers, mimetype="text/event-stream")
+
+
+def _curve() -> Curve | None:
+    """Read today's curve; None when the history is away."""
+    start, now = _midnight(), parts().clock.now()
+    try:
+        samples = parts().history.occupancy(
+            site_id(), start=start, end=max(now, start + timedelta(seconds=1))
+        )
+    except HistoryError:
+        return None
+    tomorrow = datetime.combine(now.astimezone(zone()).date() + timedelta(days=1), time())
+    return to_curve(
+        samples,
+        start=start,
+        end=instant(tomorrow, zone(), is_end=False),
+        now=now,
+        capacity=site().capacity,
+        zone=zone(),
+    )
+
+
+def _midnight() -> datetime:
+    """The first instant of today, at the site."""
+    today = parts().clock.now().astimezone(zone()).date()
+    return utc(instant(datetime.combine(today, time()), zone(), is_end=False))

@@ -1,0 +1,149 @@
+"""What the pages are made of: the parts that are passed in, and who is looking."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, cast
+from zoneinfo import ZoneInfo
+
+from flask import current_app, g
+
+from access.ids import DoorId, MemberId, SiteId
+from access.model import Reader
+from dashboards.live import Hub
+from runtime.clock import Clock
+from server.board_reader import BoardReader
+from server.database import Database
+from server.gatehouse import Gatehouse
+from server.history import History
+from server.settings import ServerSettings, SiteSettings
+
+EXTENSION: Final = "gardien"
+
+Tap = Callable[[SiteId, DoorId, Reader, str], None]
+"""Presents a badge, by its UID, to a reader of a simulated door; raises ValueError if it can't."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoBadge:
+    """A badge that the demonstration can present.
+
+    Attributes:
+        uid: as the card has it, hex.
+        label: what people choose it by: a name and a plan.
+        group: under which heading.
+    """
+
+    uid: str
+    label: str
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """What the demonstration adds to the board: a panel to present a badge.
+
+    Attributes:
+        tap: presents one.
+        badges: to choose from.
+    """
+
+    tap: Tap
+    badges: tuple[DemoBadge, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceCard:
+    """What a site says of itself to the public, for SpaceAPI.
+
+    Attributes:
+        url: its web site.
+        logo: address of its logo.
+        email: where to write.
+        address: postal.
+    """
+
+    url: str
+    logo: str
+    email: str
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """All that the pages use."""
+
+    database: Database
+    gatehouse: Gatehouse
+    history: History
+    settings: ServerSettings
+    clock: Clock
+    reader: BoardReader
+    hub: Hub
+    demo: Demo | None = None
+    spaces: Mapping[SiteId, SpaceCard] = field(default_factory=dict)
+
+    @property
+    def sites(self) -> dict[SiteId, SiteSettings]:
+        """The sites, in the order of the settings."""
+        return {SiteId(site.id): site for site in self.settings.sites}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Who is logged in.
+
+    Attributes:
+        sites: where they belong, in the order of the settings.
+        token: of the session.
+    """
+
+    member: MemberId
+    name: str
+    email: str
+    language: str
+    is_staff: bool
+    is_guardian: bool
+    sites: tuple[SiteId, ...]
+    token: str = field(repr=False)
+
+    @property
+    def is_keeper(self) -> bool:
+        """Whether they look after the place."""
+        return self.is_staff or self.is_guardian
+
+
+def parts() -> Parts:
+    """Give the parts of the application that serves this request."""
+    return cast("Parts", current_app.extensions[EXTENSION])
+
+
+def viewer() -> Viewer | None:
+    """Give who is looking; None when nobody is logged in."""
+    return cast("Viewer | None", g.get("viewer"))
+
+
+def a_viewer() -> Viewer:
+    """Give who is looking, on a page that only people who are logged in can reach.
+
+    Raises:
+        PermissionError: nobody is logged in.
+    """
+    found = viewer()
+    if found is None:
+        raise PermissionError("nobody is logged in")
+    return found
+
+
+def site() -> SiteSettings:
+    """Give the site that the page is about."""
+    return cast("SiteSettings", g.site)
+
+
+def site_id() -> SiteId:
+    """Give the id of the site that the page is about."""
+    return SiteId(site().id)
+
+
+def zone() -> ZoneInfo:
+    """Give the time zone of the site that the page is about."""
+    return ZoneInfo(site().zone)

@@ -1,0 +1,201 @@
+"""What happened, and why, in plain words in the language of the page."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from flask_babel import gettext, lazy_gettext, ngettext
+from flask_babel.speaklater import LazyString
+
+from access.policy import Reason
+from access.wording import message
+from dashboards.languages import language
+from server.board import Contact, Happening, Leaf, Occupancy
+from server.desk import DeskError
+
+_Text = Mapping[str, LazyString]
+
+OPEN: Final[_Text] = {
+    "hours": lazy_gettext("Open: the desk is staffed"),
+    "watch": lazy_gettext("Open: a guardian is on watch"),
+    "closing": lazy_gettext("Closing: please leave"),
+    "closed": lazy_gettext("Closed"),
+}
+
+SHORT_OPEN: Final[_Text] = {
+    "hours": lazy_gettext("Open"),
+    "watch": lazy_gettext("Open"),
+    "closing": lazy_gettext("Closing"),
+    "closed": lazy_gettext("Closed"),
+}
+
+LEAF: Final[Mapping[Leaf, LazyString]] = {
+    Leaf.LOCKED: lazy_gettext("Locked"),
+    Leaf.UNLOCKED: lazy_gettext("Unlocked"),
+    Leaf.HELD: lazy_gettext("Held unlocked"),
+    Leaf.OPEN: lazy_gettext("Open"),
+    Leaf.UNKNOWN: lazy_gettext("Not known"),
+}
+
+CONTACT: Final[Mapping[Contact, LazyString]] = {
+    Contact.ONLINE: lazy_gettext("Online"),
+    Contact.SILENT: lazy_gettext("Silent"),
+    Contact.OFFLINE: lazy_gettext("Offline: decides on its own"),
+    Contact.NEVER: lazy_gettext("Never heard of"),
+}
+
+AUDIENCE: Final[_Text] = {
+    "members": lazy_gettext("for members"),
+    "registered": lazy_gettext("for those who registered"),
+    "public": lazy_gettext("open to the public"),
+}
+
+PLAN: Final[_Text] = {
+    "nomad": lazy_gettext("nomad"),
+    "resident": lazy_gettext("resident"),
+    "staff": lazy_gettext("staff"),
+    "partner": lazy_gettext("partner"),
+}
+
+STATUS: Final[_Text] = {
+    "active": lazy_gettext("active"),
+    "suspended": lazy_gettext("suspended"),
+    "ended": lazy_gettext("ended"),
+    "lost": lazy_gettext("lost"),
+    "revoked": lazy_gettext("revoked"),
+}
+
+CAUSE: Final[_Text] = {"watch": lazy_gettext("Watch held")}
+
+_HAPPENED: Final[_Text] = {
+    "watch.confirmed": lazy_gettext("opened the watch"),
+    "watch.opened": lazy_gettext("opened the watch"),
+    "watch.lapsed": lazy_gettext("did not open the door: the watch lapsed"),
+    "watch.offered": lazy_gettext("was offered the watch"),
+    "watch.closing": lazy_gettext("The watch is closing"),
+    "watch.closed": lazy_gettext("The watch is closed"),
+    "site.swept": lazy_gettext("The count starts again at zero"),
+    "door.online": lazy_gettext("The door is back online"),
+    "door.offline": lazy_gettext("The door is offline: it decides on its own"),
+    "exit.requested": lazy_gettext("Exit button pressed"),
+    "passage.started": lazy_gettext("The door is held unlocked"),
+    "passage.ended": lazy_gettext("The door is no longer held unlocked"),
+    "unit.started": lazy_gettext("The door unit has started"),
+    "alert.badge_revoked": lazy_gettext("A disabled badge was presented"),
+    "alert.badge_expired": lazy_gettext("An expired badge was presented"),
+    "alert.badge_cloned": lazy_gettext("A copied badge was presented"),
+    "alert.record_set_aside": lazy_gettext("A record of the door does not fit: kept aside"),
+    "alert.admitted_under_lapsed_watch": lazy_gettext("People came in under a watch that lapsed"),
+    "alert.two_watches": lazy_gettext("A second watch was opened at a door on its own"),
+    "alert.watch_without_authorization": lazy_gettext("A watch was opened without authorization"),
+    "alert.door_forced": lazy_gettext("Door forced open"),
+    "alert.door_held": lazy_gettext("Door open for too long"),
+    "alert.unit_tampered": lazy_gettext("The door unit was tampered with"),
+    "alert.clock_untrusted": lazy_gettext("The door's clock can't be trusted"),
+}
+
+_DESK: Final = (
+    lazy_gettext("there is no watch now"),
+    lazy_gettext("only staff and the guardian on watch may do that"),
+    lazy_gettext("only the guardian on watch may pass it on"),
+    lazy_gettext("the watch has not been offered to you"),
+    lazy_gettext("you must be inside to take the watch; badge in first"),
+    lazy_gettext("the watch is closing already"),
+    lazy_gettext("close the watch first, then sign the roll-call"),
+    lazy_gettext("the watch is closing, so it can't be passed on"),
+    lazy_gettext("they hold the watch already"),
+)
+"""What the desk may refuse, word for word as `server.desk` and `access.watch` say it."""
+
+
+def say(line: Happening) -> str:
+    """Say what happened; the person and the door stand beside it."""
+    if line.is_granted is not None:
+        return _decision(line)
+    make = _COUNTED.get(line.kind)
+    if make is not None:
+        return make(line)
+    text = _HAPPENED.get(line.kind)
+    return line.kind if text is None else str(text)
+
+
+def tone(line: Happening) -> str:
+    """Say how a line is marked: `refused`, `alert`, `watch`, `in`, `out` or `plain`."""
+    if line.is_alert:
+        return "alert"
+    if line.is_granted is False:
+        return "refused"
+    if line.is_granted:
+        return "out" if line.is_out else "in"
+    return "watch" if line.kind.startswith("watch.") else "plain"
+
+
+def why(reason: str) -> str:
+    """Say a decision's reason as the door does; one that is not known is given as it is."""
+    try:
+        return message(Reason(reason), "en" if language() == "en" else "fr")
+    except ValueError:
+        return reason
+
+
+def count(seen: Occupancy) -> str:
+    """Say the numbers in one line, for those who hear it."""
+    people = ngettext("%(num)d person inside", "%(num)d people inside", seen.present)
+    if seen.margin:
+        people += " " + gettext("(up to %(high)d)", high=seen.high)
+    return people
+
+
+def refusal(error: DeskError) -> str:
+    """Say why the desk refused, in the language of the page where the words are known."""
+    text = str(error)
+    known = any(text == str(one) or text == _source(one) for one in _DESK)
+    return gettext(text) if known else text
+
+
+def _source(text: LazyString) -> str:
+    return str(text._args[0])  # noqa: SLF001 (the text before it is translated)
+
+
+def _decision(line: Happening) -> str:
+    if line.is_granted:
+        said = gettext("left") if line.is_out else gettext("was let in")
+    else:
+        said = gettext("was refused: %(why)s", why=why(line.reason or ""))
+    return gettext("%(said)s (the door decided alone)", said=said) if line.is_alone else said
+
+
+def _guests(line: Happening) -> str:
+    change = line.amount or 0
+    if change < 0:
+        return ngettext("%(num)d guest left", "%(num)d guests left", -change)
+    return ngettext("%(num)d guest came", "%(num)d guests came", change)
+
+
+def _recounted(line: Happening) -> str:
+    return ngettext(
+        "counted again: %(num)d person inside",
+        "counted again: %(num)d people inside",
+        line.amount or 0,
+    )
+
+
+def _still_inside(line: Happening) -> str:
+    return ngettext(
+        "%(num)d person still inside after closing",
+        "%(num)d people still inside after closing",
+        line.amount or 0,
+    )
+
+
+def _passed(line: Happening) -> str:
+    if line.other is None or not line.other.name:
+        return gettext("took over the watch")
+    return gettext("took over the watch from %(name)s", name=line.other.name)
+
+
+_COUNTED: Final[Mapping[str, Callable[[Happening], str]]] = {
+    "guests.changed": _guests,
+    "site.recounted": _recounted,
+    "alert.still_inside": _still_inside,
+    "watch.passed": _passed,
+}

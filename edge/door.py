@@ -1,0 +1,384 @@
+"""One door: what happened and the time go in, what to do comes out.
+
+A state machine without I/O, thread, clock or randomness. Losing the link, the server or a policy,
+or getting them back, never moves the lock.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from access.ids import DoorId, RequestId, SiteId
+from access.model import Policy, Reader
+from access.watch import Watch
+from edge.contact import Leaf
+from edge.effects import Effect, PublishState, SendRequest, note
+from edge.entrance import Entrance
+from edge.events import (
+    BadgeRead,
+    BadgeUnreadable,
+    CommandReceived,
+    ContactChanged,
+    DecisionReceived,
+    Event,
+    ExitButton,
+    Faulted,
+    LinkChanged,
+    Moment,
+    OutboxFilling,
+    PolicyReceived,
+    ReaderHealth,
+    ServerSeen,
+    Started,
+    Stopping,
+    TamperChanged,
+    Tick,
+)
+from edge.knowledge import WatchKnowledge
+from edge.lonely import Circumstances, decide_alone
+from edge.obedience import Orders
+from edge.passage import Gesture
+from edge.ports import Signal
+from edge.timekeeping import Timekeeping
+from edge.verdict import Asked, Verdict, from_server, to_record
+
+MOST_WAITING: Final = 8
+"""How many requests may wait for the server at a time; about the next one the door decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What is set for one door.
+
+    Attributes:
+        decision_timeout_s: how long the server may take, in seconds.
+        held_after_s: how long the door may stand open, in seconds.
+        exit_stuck_s: how long the exit button may be down, in seconds.
+        has_contact: whether a contact says that the door is open.
+        clock_may_leap: whether the clock may leap ahead, as a demonstration's does.
+    """
+
+    site: SiteId
+    door: DoorId
+    decision_timeout_s: float = 0.4
+    held_after_s: float = 30.0
+    exit_stuck_s: float = 60.0
+    has_contact: bool = True
+    clock_may_leap: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a door remembers of the time before it was started.
+
+    Attributes:
+        policy: the last one, its signature checked anew.
+        watch: the watch that it knew of.
+        is_locked_down: whether it was locked down.
+        was_held: whether it was in passage mode.
+        done: the commands that were done, with their expiry.
+        last_at: the time of its last record.
+    """
+
+    policy: Policy | None = None
+    watch: Watch | None = None
+    is_locked_down: bool = False
+    was_held: bool = False
+    done: Mapping[str, datetime] = field(default_factory=dict)
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The door's condition, as `state` tells it."""
+
+    lock: Literal["locked", "unlocked", "held"]
+    contact: Literal["closed", "open", "none"]
+    policy: int | None
+    clock_ms: int | None
+    readers: Mapping[str, str]
+
+
+class Door:
+    """One door.
+
+    Args:
+        rules: what is set for it.
+        new_id: makes the id of a request, a UUID version 7.
+        kept: what it remembers.
+    """
+
+    def __init__(
+        self, *, rules: Rules, new_id: Callable[[], RequestId], kept: Kept | None = None
+    ) -> None:
+        kept = kept or Kept()
+        self._rules, self._new_id = rules, new_id
+        self._policy = kept.policy
+        self._knowledge = WatchKnowledge(watch=kept.watch)
+        self._entrance = Entrance(
+            leaf=Leaf(held_after_s=rules.held_after_s),
+            knowledge=self._knowledge,
+            has_contact=rules.has_contact,
+            exit_stuck_s=rules.exit_stuck_s,
+        )
+        self._orders = Orders(
+            door=rules.door, is_locked_down=kept.is_locked_down, done=dict(kept.done)
+        )
+        self._time = Timekeeping(may_leap=rules.clock_may_leap, floor=kept.last_at)
+        self._gesture = Gesture()
+        self._waiting: dict[RequestId, Asked] = {}
+        self._readers: dict[str, str] = {}
+        self._was_held = kept.was_held
+        self._is_link_up = False
+        self._is_server_online = True
+        self._is_nearly_full = False
+        if kept.policy is not None:
+            self._time.raise_floor(kept.policy.issued)
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy that it decides by when it is alone."""
+        return self._policy
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the lock is held released on purpose."""
+        return self._entrance.latch.is_held
+
+    @property
+    def is_unlocked(self) -> bool:
+        """Whether the lock is to be released now."""
+        return self._entrance.latch.is_unlocked
+
+    @property
+    def due(self) -> float | None:
+        """The monotonic time at which it wants a `Tick`, in seconds; None if it wants none."""
+        dues = [asked.deadline for asked in self._waiting.values()]
+        if self._entrance.due is not None:
+            dues.append(self._entrance.due)
+        return min(dues, default=None)
+
+    @property
+    def view(self) -> View:
+        """Its condition."""
+        latch, leaf = self._entrance.latch, self._entrance.leaf
+        unlocked: Literal["unlocked", "locked"] = "unlocked" if latch.is_unlocked else "locked"
+        contact: Literal["open", "closed"] = "open" if leaf.is_open else "closed"
+        return View(
+            lock="held" if latch.is_held else unlocked,
+            contact=contact if self._rules.has_contact else "none",
+            policy=self._policy.version if self._policy is not None else None,
+            clock_ms=self._time.ahead_ms,
+            readers=dict(self._readers),
+        )
+
+    def handle(self, event: Event, now: Moment) -> list[Effect]:
+        """Take what happened and say what to do.
+
+        Args:
+            event: what happened.
+            now: when; its monotonic time never goes back.
+
+        Returns:
+            What to do, in order. Records are to be durable before the lock is released; the lock is
+            to be locked at once.
+        """
+        return list(self._handle(event, now))
+
+    def _handle(self, event: Event, now: Moment) -> Iterator[Effect]:
+        why = self._time.observe(now)
+        if why is not None:
+            yield note("clock.untrusted", now, cause=why)
+        yield from self._entrance.pass_time(now)
+        yield from self._knowledge.forget_if_over(now)
+        match event:
+            case BadgeRead() | BadgeUnreadable() | DecisionReceived() | Tick():
+                yield from self._badges(event, now)
+            case ContactChanged() | ExitButton() | TamperChanged():
+                yield from self._wires(event, now)
+            case LinkChanged() | ServerSeen() | PolicyReceived():
+                yield from self._news(event, now)
+            case CommandReceived():
+                yield from self._orders.obey(event, self._entrance, self._policy, self._time, now)
+            case _:
+                yield from self._unit(event, now)
+        yield from self._entrance.face.settle(self._lasting(), now.mono)
+
+    def _badges(
+        self, event: BadgeRead | BadgeUnreadable | DecisionReceived | Tick, now: Moment
+    ) -> Iterator[Effect]:
+        match event:
+            case BadgeRead():
+                yield from self._read(event, now)
+            case BadgeUnreadable():
+                yield self._entrance.face.answer(Signal.REFUSED, "", now.mono)
+            case DecisionReceived():
+                yield from self._answered(event, now)
+            case Tick():
+                yield from self._give_up_waiting(now)
+
+    def _wires(
+        self, event: ContactChanged | ExitButton | TamperChanged, now: Moment
+    ) -> Iterator[Effect]:
+        match event:
+            case ContactChanged(is_open=is_open):
+                yield from self._entrance.contact(now, is_open=is_open)
+            case ExitButton(is_pressed=is_pressed):
+                yield from self._entrance.exit_button(now, is_pressed=is_pressed)
+            case TamperChanged(is_open=is_open):
+                yield from self._entrance.tamper(now, is_open=is_open)
+
+    def _news(
+        self, event: LinkChanged | ServerSeen | PolicyReceived, now: Moment
+    ) -> Iterator[Effect]:
+        """Learn of the world outside; nothing here may move the lock."""
+        match event:
+            case LinkChanged(is_up=is_up):
+                # The server's own word is on its way, kept by the broker: until then, ask it.
+                self._is_link_up, self._is_server_online = is_up, True
+            case ServerSeen():
+                self._is_server_online = event.is_online
+                self._hear_time(event, now)
+            case PolicyReceived():
+                yield from self._learn_policy(event, now)
+
+    def _unit(
+        self, event: Started | Stopping | Faulted | ReaderHealth | OutboxFilling, now: Moment
+    ) -> Iterator[Effect]:
+        match event:
+            case Started():
+                yield from self._start(event, now)
+            case Stopping():
+                yield from self._entrance.end_passage(now, cause="stopped")
+                yield from self._entrance.relock(now, cause="stopped")
+            case Faulted():
+                yield from self._entrance.end_passage(now, cause="fault")
+                yield from self._entrance.relock(now, cause="fault")
+                self._entrance.passes.revoke()
+                yield self._entrance.face.answer(Signal.ALARM, "", now.mono)
+            case ReaderHealth():
+                self._readers[event.reader.value] = "ok" if event.is_ok else "failed"
+                yield PublishState()
+            case OutboxFilling():
+                self._is_nearly_full = event.is_nearly_full
+
+    def _start(self, event: Started, now: Moment) -> Iterator[Effect]:
+        lost = {"lost_outbox": event.lost_outbox} if event.lost_outbox is not None else {}
+        yield note("unit.started", now, version=event.version, **lost)
+        if self._was_held:
+            yield from self._entrance.passage_was_cut(now)
+        if event.is_open:
+            self._entrance.leaf.opened(now, is_forced=False, counts=True)
+        if event.is_case_open:
+            yield from self._entrance.tamper(now, is_open=True)
+        if event.is_exit_pressed:
+            yield from self._entrance.exit_button(now, is_pressed=True)
+        yield PublishState()
+
+    def _read(self, event: BadgeRead, now: Moment) -> Iterator[Effect]:
+        if event.reader is Reader.OUT:
+            yield from self._decide(self._asked(event, now), now)
+        elif self._is_passage_gesture(event, now):
+            yield from self._toggle_passage(now)
+        elif any(asked.badge == event.badge for asked in self._waiting.values()):
+            return
+        elif self._is_alone or len(self._waiting) >= MOST_WAITING:
+            yield from self._decide(self._asked(event, now), now)
+        else:
+            asked = self._asked(event, now)
+            self._waiting[asked.id] = asked
+            yield SendRequest(id=asked.id, at=now.at, reader=asked.reader, badge=asked.badge)
+
+    def _answered(self, event: DecisionReceived, now: Moment) -> Iterator[Effect]:
+        """Take the server's answer, if it is for a request that still waits."""
+        asked = self._waiting.get(event.request)
+        if asked is None or now.mono >= asked.deadline:
+            return
+        del self._waiting[asked.id]
+        yield from self._conclude(from_server(asked, event), now)
+
+    def _give_up_waiting(self, now: Moment) -> Iterator[Effect]:
+        for asked in [a for a in self._waiting.values() if now.mono >= a.deadline]:
+            del self._waiting[asked.id]
+            yield from self._decide(asked, now)
+
+    def _decide(self, asked: Asked, now: Moment) -> Iterator[Effect]:
+        verdict = decide_alone(
+            self._policy,
+            self._rules.door,
+            asked,
+            Circumstances(
+                at=now.at,
+                not_before=self._time.latest(now.at),
+                watch=self._knowledge.at(now.at),
+                is_locked_down=self._orders.is_locked_down,
+                is_clock_trusted=self._time.is_trusted,
+                is_nearly_full=self._is_nearly_full,
+                is_offline=self._is_alone or asked.reader is Reader.IN,
+            ),
+        )
+        yield from self._conclude(verdict, now)
+
+    def _conclude(self, verdict: Verdict, now: Moment) -> Iterator[Effect]:
+        yield to_record(verdict, now)
+        if verdict.reader is Reader.IN:
+            yield from self._knowledge.learn(verdict, self._policy, self._rules.door, now)
+        else:
+            yield from self._knowledge.left(verdict.member, now)
+        if not verdict.granted:
+            yield self._entrance.face.answer(Signal.REFUSED, verdict.message, now.mono)
+            return
+        yield from self._entrance.admit(verdict, now)
+        if verdict.reader is Reader.IN:
+            self._gesture.granted(verdict.badge, verdict.member, now.mono)
+
+    def _is_passage_gesture(self, event: BadgeRead, now: Moment) -> bool:
+        if self._orders.is_locked_down or not self._gesture.completed_by(event.badge, now.mono):
+            return False
+        return self._knowledge.is_public_under(self._gesture.member, now.at)
+
+    def _toggle_passage(self, now: Moment) -> Iterator[Effect]:
+        by = self._gesture.member
+        self._gesture.clear()
+        if self._entrance.passage is not None:
+            yield from self._entrance.end_passage(now, cause="gesture", by=by)
+        else:
+            yield from self._entrance.start_passage(now, self._policy, by=by)
+
+    def _learn_policy(self, event: PolicyReceived, now: Moment) -> Iterator[Effect]:
+        policy, current = event.policy, self._policy
+        if policy.site != self._rules.site:
+            return
+        is_older = current is not None and policy.issued < current.issued
+        if is_older and not self._rules.clock_may_leap:
+            return
+        self._policy = policy
+        self._time.raise_floor(policy.issued)
+        if event.is_fresh:
+            self._time.hear(policy.issued, now)
+        yield PublishState()
+
+    def _hear_time(self, event: ServerSeen, now: Moment) -> None:
+        if event.at is None:
+            return
+        if event.is_fresh:
+            self._time.hear(event.at, now)
+        else:
+            self._time.raise_floor(event.at)
+
+    def _asked(self, event: BadgeRead, now: Moment) -> Asked:
+        return Asked(
+            id=self._new_id(),
+            reader=event.reader,
+            badge=event.badge,
+            deadline=now.mono + self._rules.decision_timeout_s,
+        )
+
+    def _lasting(self) -> Signal:
+        lasting = self._entrance.lasting
+        return Signal.WAIT if self._waiting and lasting is not Signal.ALARM else lasting
+
+    @property
+    def _is_alone(self) -> bool:
+        return not (self._is_link_up and self._is_server_online)

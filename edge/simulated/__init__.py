@@ -1,0 +1,1 @@
+"""A door without hardware: an emulated reader chip, emulated pins, cards and people."""

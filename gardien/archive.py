@@ -1,0 +1,176 @@
+"""A whole installation in one encrypted file: written while it runs, verified, and brought back."""
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Final, cast
+
+from gardien.errors import CommandError
+from gardien.secret_files import make_private
+from gardien.snapshot_sqlite import snapshot
+from gardien.vault import VaultError, VaultReader, VaultWriter
+from runtime.keys import write_secret
+from server.folder import SETTINGS_FILE, Folder
+from server.settings import ServerSettings
+
+_SQLITE: Final = "sqlite:///"
+_DATABASES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
+_LEFT_OUT: Final = ("broker",)
+_OWNER_ONLY: Final = 0o600
+
+
+class ArchiveError(CommandError):
+    """The backup can't be made or brought back; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One file of a backup: its name in the folder, and the SHA-256 of its content."""
+
+    name: str
+    digest: str
+
+
+def write_backup(folder: Folder, target: Path, passphrase: str) -> list[Part]:
+    """Write an installation into a new file, and read it back to be sure. Blocks.
+
+    The server may run meanwhile. The history is copied before the ledger, so that its cursor is
+    never ahead of what it follows.
+
+    Raises:
+        FileExistsError: the file is there already.
+        ArchiveError: the database is not in the folder, or the file did not read back the same.
+        SnapshotError: a database can't be copied.
+        PassphraseError: the passphrase is too short.
+    """
+    databases = [path for path in (folder.history_file, database_of(folder)) if path.exists()]
+    with _new_file(target) as file, tempfile.TemporaryDirectory(dir=folder.path) as place:
+        written: list[Part] = []
+        with VaultWriter(file, passphrase) as vault, _writing(vault) as tar:
+            for path in _plain_files(folder.path, target, Path(place)):
+                written.append(_add(tar, path, path.relative_to(folder.path)))
+            for path in databases:
+                copy = Path(place) / path.name
+                snapshot(path, copy)
+                written.append(_add(tar, copy, path.relative_to(folder.path.absolute())))
+        file.flush()
+        os.fsync(file.fileno())
+        if read_backup(target, passphrase) != written:
+            raise ArchiveError(f"{target} did not read back as it was written; check the disk")
+    return written
+
+
+def read_backup(source: Path, passphrase: str, into: Path | None = None) -> list[Part]:
+    """Read a whole backup, and write its files into a folder if one is given. Blocks.
+
+    Raises:
+        ArchiveError: it is no backup, or the passphrase is another.
+    """
+    parts: list[Part] = []
+    try:
+        with source.open("rb") as file:
+            vault = cast("Any", VaultReader(file, passphrase))
+            with tarfile.open(fileobj=vault, mode="r|") as tar:
+                for entry in tar:
+                    parts.append(_take(tar, entry, into))
+    except (VaultError, tarfile.TarError) as error:
+        raise ArchiveError(f"{source}: {error}") from error
+    return parts
+
+
+def restore_backup(source: Path, path: Path, passphrase: str) -> ServerSettings:
+    """Make an installation of a backup, in a folder that is new or empty: whole, or not at all.
+
+    Returns:
+        Its settings.
+
+    Raises:
+        ArchiveError: the folder is not empty, it is no backup, or the passphrase is another.
+        SettingsError: its settings can't be used here.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ArchiveError(f"{path} is not empty; name a new folder with --data")
+    make_private(path.absolute().parent)
+    place = Path(tempfile.mkdtemp(prefix=".restore-", dir=path.absolute().parent))
+    try:
+        parts = read_backup(source, passphrase, into=place)
+        if SETTINGS_FILE not in {part.name for part in parts}:
+            raise ArchiveError(f"{source} holds no installation: {SETTINGS_FILE} is not in it")
+        place.replace(path)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    return Folder(path=path).load_settings()
+
+
+def database_of(folder: Folder) -> Path:
+    """Give the ledger's file.
+
+    Raises:
+        ArchiveError: it is not SQLite, or not in the folder.
+    """
+    url = str(folder.load_settings().database)
+    if not url.startswith(_SQLITE):
+        raise ArchiveError(
+            "the database is PostgreSQL, which has its own tool: back it up with pg_dump, and copy "
+            f"{folder.path} apart"
+        )
+    file = Path(url.removeprefix(_SQLITE))
+    if not file.is_relative_to(folder.path.absolute()):
+        raise ArchiveError(f"{file} is not in {folder.path}; move it there, so that one file holds all")
+    return file
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file for its owner alone, and take it away again if the work fails."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _writing(vault: VaultWriter) -> tarfile.TarFile:
+    return tarfile.open(fileobj=cast("Any", vault), mode="w|")
+
+
+def _plain_files(folder: Path, target: Path, place: Path) -> Iterator[Path]:
+    """Go through all that is not a database, a socket, the broker's own, or the backup itself."""
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if inside.parts[0] in _LEFT_OUT or path.is_relative_to(place):
+            continue
+        is_plain = path.is_file() and not path.is_symlink() and not path.name.endswith(_DATABASES)
+        if is_plain and not path.samefile(target):
+            yield path
+
+
+def _add(tar: tarfile.TarFile, path: Path, name: Path) -> Part:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        entry = tarfile.TarInfo(name.as_posix())
+        entry.size, entry.mode = path.stat().st_size, _OWNER_ONLY
+        tar.addfile(entry, file)
+    return Part(name=name.as_posix(), digest=digest)
+
+
+def _take(tar: tarfile.TarFile, entry: tarfile.TarInfo, into: Path | None) -> Part:
+    name = PurePosixPath(entry.name)
+    content = tar.extractfile(entry)
+    if content is None or name.is_absolute() or ".." in name.parts:
+        raise ArchiveError(f"the backup holds {entry.name!r}, which is no file of an installation")
+    whole = content.read()
+    if into is not None:
+        make_private((into / name).parent)
+        write_secret(into / name, whole)
+    return Part(name=entry.name, digest=hashlib.sha256(whole).hexdigest())

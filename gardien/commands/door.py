@@ -1,0 +1,101 @@
+"""`gardien door`: run a door unit, check it, or make it safe.
+
+What goes onto a unit's card is written by `gardien.commands.door_provision`, which a unit itself
+never loads.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from edge.settings import DoorUnitSettings, load_door_settings
+from gardien.call import examples, this_call
+from gardien.errors import CommandError
+from gardien.lazy import Later, LazyGroup
+from gardien.programs import told_to_stop
+
+_SETTINGS: Final = "door.toml"
+
+
+@click.group(
+    cls=LazyGroup,
+    later={
+        "provision": Later(
+            "gardien.commands.door_provision", "Write what goes onto the card of one door unit."
+        )
+    },
+    invoke_without_command=True,
+    epilog=examples(
+        "gardien --data /var/lib/gardien door",
+        "gardien door --config data/doors/main/door.toml",
+        "gardien --data /var/lib/gardien door --check",
+        "gardien door provision --help",
+    ),
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The door's settings.  [default: door.toml in the folder of --data]",
+)
+@click.option("--check", "is_check", is_flag=True, help="Look at settings and keys, and end.")
+@click.option(
+    "--make-safe", "is_make_safe", is_flag=True, help="Put the relay's pin in its locked state."
+)
+@click.pass_context
+def command(
+    ctx: click.Context, *, config: Path | None, is_check: bool, is_make_safe: bool
+) -> None:
+    """Run a door unit, as its door.toml says; or write what goes onto its card.
+
+    Runs until Ctrl-C or SIGTERM. Tells systemd when it is ready, and that it lives.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    if is_check and is_make_safe:
+        raise click.UsageError("--check and --make-safe don't go together; give one")
+    settings = _load(config or this_call().data / _SETTINGS)
+    if is_check:
+        _check(settings)
+    elif is_make_safe:
+        _make_safe(settings)
+    else:
+        _run(settings)
+
+
+def _load(config: Path) -> DoorUnitSettings:
+    if not config.is_file():
+        raise CommandError(
+            f"no door unit: {config} is missing; write it with `gardien door provision`, or name "
+            "another with --config"
+        )
+    return load_door_settings(config)
+
+
+def _check(settings: DoorUnitSettings) -> None:
+    from gardien.door_check import problems_of  # noqa: PLC0415 (only where it is asked)
+
+    problems = problems_of(settings)
+    for problem in problems:
+        click.echo(f"{settings.client_name}: {problem}")
+    if problems:
+        raise click.exceptions.Exit(1)
+    click.echo(f"{settings.client_name}: settings and keys are in order")
+
+
+# The program of the unit loads the libraries of the hardware: only where a lock is to be moved.
+
+
+def _make_safe(settings: DoorUnitSettings) -> None:
+    from edge.program import make_safe  # noqa: PLC0415 (see above)
+
+    make_safe(settings)
+
+
+def _run(settings: DoorUnitSettings) -> None:
+    from edge.program import run  # noqa: PLC0415 (see above)
+    from gardien.watchdog_sdnotify import Watchdog  # noqa: PLC0415 (see above)
+
+    this_call().log("INFO")
+    with told_to_stop() as stop, Watchdog() as watchdog:
+        run(settings, stop, on_turn=watchdog.alive)

@@ -1,0 +1,24 @@
+"""`gardien server`: run the server."""
+
+import click
+
+from gardien.call import examples, this_call
+from gardien.programs import told_to_stop
+from gardien.watchdog_sdnotify import Watchdog
+from server.installation import open_installation
+from server.program import run
+
+
+@click.command(
+    epilog=examples("gardien --data /srv/gardien server", "gardien --log-level debug server")
+)
+def command() -> None:
+    """Run the server: it decides, remembers and counts.
+
+    Runs until Ctrl-C or SIGTERM. Tells systemd when it is ready, and that it lives.
+    """
+    call = this_call()
+    call.log("INFO")
+    with told_to_stop() as stop, open_installation(call.data) as installation:
+        with Watchdog() as watchdog:
+            run(installation, stop, on_turn=watchdog.alive)

@@ -1,0 +1,1 @@
+"""A whole site on one machine, playing a day in fast motion."""

@@ -1,0 +1,447 @@
+"""Events from iCalendar text, and back (RFC 5545).
+
+`X-GARDIEN-EXPECTED`, `X-GARDIEN-AUDIENCE` and `X-GARDIEN-GUARDIAN` say what the format has no words
+for. Local times that the clock shows twice, or never, mean what they mean for opening hours.
+"""
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import icalendar
+import recurring_ical_events
+from icalendar.timezone import tzp
+
+from access.instants import Span, to_rfc3339
+from access.model import Audience
+from server.calendar_zones import to_instant
+
+AUDIENCE: Final = "X-GARDIEN-AUDIENCE"
+EXPECTED: Final = "X-GARDIEN-EXPECTED"
+GUARDIAN: Final = "X-GARDIEN-GUARDIAN"
+
+MOST_EXPECTED: Final = 100_000
+"""More people than this are a slip of the pen."""
+
+# Which component of its event an occurrence was made from; written while reading, never sent.
+_ORIGIN: Final = "X-GARDIEN-ORIGIN"
+_PRODUCT: Final = "-//gardien//gardien//EN"
+_CATEGORIES: Final[Mapping[str, Audience]] = {
+    "members": Audience.MEMBERS,
+    "membres": Audience.MEMBERS,
+    "registered": Audience.REGISTERED,
+    "inscrits": Audience.REGISTERED,
+    "public": Audience.PUBLIC,
+}
+_TIMES: Final = ("DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "RDATE", "EXDATE")
+_NEEDED: Final = frozenset({*_TIMES, "RRULE", "STATUS", "ATTENDEE", "CATEGORIES"})
+_TOO_OFTEN: Final = frozenset({"SECONDLY", "MINUTELY", "HOURLY"})
+_MOST_A_DAY: Final = 24
+# Occurrences are looked for this much wider, since a floating time may lie in any zone.
+_AROUND: Final = timedelta(days=2)
+_BLOCK: Final = re.compile(r"(BEGIN|END):[ \t]*(\S+)[ \t]*", re.IGNORECASE)
+# What the library reads of zones is kept for the whole process, by name: two files that define
+# the same name would share the first one's. It is forgotten before each reading.
+_reading: Final = Lock()
+
+Component = Any
+"""A component of `icalendar`, which gives its properties no types."""
+
+
+class EventError(ValueError):
+    """A calendar that can't be used; the message says which event, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSource:
+    """One event of a calendar, with all its repetitions and their exceptions.
+
+    Attributes:
+        uid: of the event.
+        title: its summary; empty when it has none.
+        site_zone: in which its floating times and whole days are.
+    """
+
+    uid: str
+    title: str
+    site_zone: ZoneInfo
+    _components: tuple[Component, ...] = field(repr=False, compare=False)
+
+    @property
+    def is_recurring(self) -> bool:
+        """Whether it may take place more than once."""
+        return any({"RRULE", "RDATE", "RECURRENCE-ID"} & set(one) for one in self._components)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """One time that an event takes place.
+
+    Attributes:
+        uid: of the event.
+        recurrence: when this one would have started if nobody had moved it, RFC 3339 in UTC; None
+            for an event that takes place once.
+        title: for people.
+        start: first instant, UTC.
+        end: first instant after it, UTC; later than `start`.
+        expected: how many people are expected, if it is known.
+        audience: whom it is for.
+        guardians: who answer for it, by member id or e-mail, in lower case.
+        attendees: e-mails of who were invited and have not declined, in lower case.
+    """
+
+    uid: str
+    recurrence: str | None
+    title: str
+    start: datetime
+    end: datetime
+    expected: int | None = None
+    audience: Audience = Audience.MEMBERS
+    guardians: frozenset[str] = frozenset()
+    attendees: frozenset[str] = frozenset()
+
+    @property
+    def id(self) -> str:
+        """What it is known by: unique in a calendar, and the same when it is moved."""
+        return self.uid if self.recurrence is None else f"{self.uid}/{self.recurrence}"
+
+    @property
+    def span(self) -> Span:
+        """When it takes place, without lead and grace."""
+        return Span(start=self.start, end=self.end)
+
+
+def read_events(text: str, site_zone: ZoneInfo) -> tuple[EventSource, ...]:
+    """Read a calendar's events, in the order of their first appearance.
+
+    Reading is strict: one event that can't be understood makes the calendar unusable, so that a
+    file that is cut off or broken never takes the place of the last good one.
+
+    Args:
+        text: one or more iCalendar objects.
+        site_zone: for floating times and whole days.
+
+    Raises:
+        EventError: it is not iCalendar, is cut off, or an event in it can't be understood.
+    """
+    by_uid: dict[str, list[Component]] = {}
+    for calendar in _calendars(text.removeprefix("\ufeff")):
+        if str(calendar.get("METHOD", "")).upper() == "CANCEL":
+            continue
+        for event in calendar.walk("VEVENT"):
+            _check(event)
+            by_uid.setdefault(str(event["UID"]), []).append(event)
+    sources = (_source(uid, components, site_zone) for uid, components in by_uid.items())
+    return tuple(sources)
+
+
+def occurrences(
+    sources: Iterable[EventSource], first: datetime, last: datetime
+) -> tuple[Occurrence, ...]:
+    """Give the times at which events take place, those that are cancelled left out.
+
+    An event that lasts no time at all is left out too.
+
+    Args:
+        sources: of any number of calendars.
+        first: first instant that is asked for, aware.
+        last: first instant after that, aware.
+
+    Returns:
+        What overlaps that span, in order of start.
+
+    Raises:
+        EventError: a repetition can't be followed, or says something that can't be understood.
+    """
+    found = (one for source in sources for one in _unrolled(source, first, last))
+    return tuple(sorted(found, key=lambda one: (one.start, one.end, one.id)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An occurrence as a calendar shows it.
+
+    Attributes:
+        occurrence: what takes place, and when.
+        watched_by: names of the guardians who answer for it, as members may see them.
+    """
+
+    occurrence: Occurrence
+    watched_by: tuple[str, ...] = ()
+
+
+def write_calendar(
+    name: str, listed: Iterable[Listed], *, at: datetime, language: str = "fr"
+) -> str:
+    """Write occurrences and who watches them as one iCalendar object.
+
+    Each occurrence is an event of its own; e-mails are not written.
+
+    Args:
+        name: of the calendar.
+        listed: what to write, in this order.
+        at: time of writing, aware.
+        language: `fr` or `en`, of the words for who watches; French for any other.
+
+    Returns:
+        The text, lines ended by CR LF as RFC 5545, 3.1, asks.
+    """
+    calendar = icalendar.Calendar()
+    calendar.add("PRODID", _PRODUCT)
+    calendar.add("VERSION", "2.0")
+    calendar.add("METHOD", "PUBLISH")
+    calendar.add("X-WR-CALNAME", name)
+    for one in listed:
+        calendar.add_component(_written(one, at, language))
+    return str(calendar.to_ical(), "utf-8")
+
+
+def _written(listed: Listed, at: datetime, language: str) -> icalendar.Event:
+    one, event = listed.occurrence, icalendar.Event()
+    event.add("UID", one.id)
+    event.add("DTSTAMP", at.astimezone(UTC))
+    event.add("SUMMARY", one.title)
+    event.add("DTSTART", one.start.astimezone(UTC))
+    event.add("DTEND", one.end.astimezone(UTC))
+    event.add(AUDIENCE, one.audience.value)
+    if one.expected is not None:
+        event.add(EXPECTED, str(one.expected))
+    if listed.watched_by:
+        event.add("DESCRIPTION", _watched_by(listed.watched_by, language))
+    return event
+
+
+def _watched_by(names: tuple[str, ...], language: str) -> str:
+    words = "On watch: " if language == "en" else "De permanence : "
+    return words + ", ".join(names)
+
+
+def _calendars(text: str) -> list[Component]:
+    _check_blocks(text)
+    try:
+        with _reading, warnings.catch_warnings():
+            # It guesses names such as /freeassociation.sourceforge.net/Europe/Paris, and warns.
+            warnings.simplefilter("ignore")
+            tzp.use_default()
+            return list(icalendar.Calendar.from_ical(text, multiple=True))
+    except (ValueError, KeyError, IndexError, OverflowError, TypeError) as error:
+        raise EventError(f"this is not iCalendar that can be read: {error}") from error
+
+
+def _check_blocks(text: str) -> None:
+    """Make sure that each block that begins ends, which the library does not."""
+    inside: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        block = _BLOCK.fullmatch(line)
+        if block is None:
+            continue
+        name = block[2].upper()
+        if block[1].upper() == "BEGIN":
+            if not inside and name != "VCALENDAR":
+                raise EventError(f"line {number}: {name} is in no VCALENDAR")
+            inside.append(name)
+        elif not inside or inside.pop() != name:
+            raise EventError(f"line {number}: END:{name} ends nothing that began")
+    if inside:
+        raise EventError(f"the calendar is cut off: {inside[-1]} does not end")
+    if "BEGIN:VCALENDAR" not in text.upper():
+        raise EventError("this is not iCalendar: there is no BEGIN:VCALENDAR")
+
+
+def _check(event: Component) -> None:
+    for name, problem in event.errors:
+        if name is None or name.upper() in _NEEDED:
+            raise EventError(f"{_named(event)}: {name} can't be understood: {problem}")
+    if not str(event.get("UID", "")).strip():
+        raise EventError(f"{_named(event)}: it has no UID")
+    if "DTSTART" not in event:
+        raise EventError(f"{_named(event)}: it has no DTSTART")
+    for name in _TIMES:
+        _check_zone(event, name)
+    _check_rule(event)
+    _check_end(event)
+
+
+def _check_zone(event: Component, name: str) -> None:
+    for value in _all(event, name):
+        zone = value.params.get("TZID")
+        times = [part.dt for part in value.dts] if hasattr(value, "dts") else [value.dt]
+        for moment in times:
+            start = moment[0] if isinstance(moment, tuple) else moment
+            if zone is not None and isinstance(start, datetime) and start.tzinfo is None:
+                raise EventError(
+                    f"{_named(event)}: {name} is in the time zone {zone!r}, "
+                    "which the calendar does not define and nobody else knows"
+                )
+
+
+def _check_rule(event: Component) -> None:
+    for rule in _all(event, "RRULE"):
+        often = {str(frequency).upper() for frequency in rule.get("FREQ", [])}
+        a_day = 1
+        for part in ("BYHOUR", "BYMINUTE", "BYSECOND"):
+            a_day *= max(1, len(rule.get(part, [])))
+        if often & _TOO_OFTEN or a_day > _MOST_A_DAY:
+            raise EventError(
+                f"{_named(event)}: RRULE repeats more than {_MOST_A_DAY} times a day; "
+                "an event takes place on days"
+            )
+
+
+def _check_end(event: Component) -> None:
+    if "DURATION" in event and event["DURATION"].dt < timedelta(0):
+        raise EventError(f"{_named(event)}: DURATION is less than nothing")
+    if "DTEND" not in event:
+        return
+    start, end = event["DTSTART"].dt, event["DTEND"].dt
+    if isinstance(start, datetime) != isinstance(end, datetime):
+        raise EventError(f"{_named(event)}: one of DTSTART and DTEND is a date, the other a time")
+    if to_instant(end, _UTC, is_end=True) < to_instant(start, _UTC, is_end=False):
+        raise EventError(f"{_named(event)}: DTEND is before DTSTART")
+
+
+_UTC: Final = ZoneInfo("UTC")
+
+
+def _source(uid: str, components: list[Component], site_zone: ZoneInfo) -> EventSource:
+    title = str(components[0].get("SUMMARY", ""))
+    for number, component in enumerate(components):
+        component[_ORIGIN] = str(number)
+    return EventSource(uid=uid, title=title, site_zone=site_zone, _components=tuple(components))
+
+
+def _unrolled(source: EventSource, first: datetime, last: datetime) -> Iterator[Occurrence]:
+    calendar = icalendar.Calendar()
+    for component in source._components:  # noqa: SLF001 (made for this module)
+        calendar.add_component(component)
+    try:
+        query = recurring_ical_events.of(calendar)
+        found = query.between(first.astimezone(UTC) - _AROUND, last.astimezone(UTC) + _AROUND)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise EventError(f"event {source.title!r} ({source.uid}): {error}") from error
+    for component in found:
+        if str(component.get("STATUS", "")).upper() != "CANCELLED":
+            one = _occurrence(source, component)
+            if one is not None and one.start < last and first < one.end:
+                yield one
+
+
+def _occurrence(source: EventSource, component: Component) -> Occurrence | None:
+    start = to_instant(component["DTSTART"].dt, source.site_zone, is_end=False)
+    end = _end(source, component)
+    if end <= start:
+        return None
+    return Occurrence(
+        uid=source.uid,
+        recurrence=_recurrence(source, component) if source.is_recurring else None,
+        title=str(component.get("SUMMARY", "")),
+        start=start,
+        end=end,
+        expected=_expected(component),
+        audience=_audience(component),
+        guardians=_guardians(component),
+        attendees=frozenset(_emails(component)),
+    )
+
+
+def _origin(source: EventSource, component: Component) -> Component:
+    return source._components[int(component[_ORIGIN])]  # noqa: SLF001 (made for this module)
+
+
+def _end(source: EventSource, component: Component) -> datetime:
+    """Give the end: a local time as it is written; with DURATION, days on the clock, hours exact.
+
+    RFC 5545, 3.3.6: a day of a duration may have 23 or 25 hours, two hours are always two hours.
+    """
+    start, end = component["DTSTART"].dt, component["DTEND"].dt
+    length = getattr(_origin(source, component).get("DURATION"), "dt", None)
+    # A period of RDATE has a length of its own.
+    if length is None or not isinstance(start, datetime) or end - start != length:
+        return to_instant(end, source.site_zone, is_end=True)
+    days = timedelta(days=length.days)
+    return to_instant(start + days, source.site_zone, is_end=False) + (length - days)
+
+
+def _recurrence(source: EventSource, component: Component) -> str:
+    """Say when this one would have started if nobody had moved it."""
+    start = component["DTSTART"].dt
+    original = component.get("RECURRENCE-ID", component["DTSTART"])
+    if "RANGE" not in original.params:
+        moment = original.dt
+    else:
+        # One change for this and all that follow: each of them was moved by as much.
+        moved = _origin(source, component)
+        moment = start - (moved["DTSTART"].dt - moved["RECURRENCE-ID"].dt)
+    return to_rfc3339(to_instant(moment, source.site_zone, is_end=False))
+
+
+def _expected(event: Component) -> int | None:
+    written = _texts(event, EXPECTED)
+    if not written:
+        return None
+    if len(written) > 1 or not re.fullmatch(r"[0-9]{1,6}", written[0]):
+        raise EventError(
+            f"{_named(event)}: {EXPECTED} must be one whole number up to {MOST_EXPECTED}"
+        )
+    if int(written[0]) > MOST_EXPECTED:
+        raise EventError(f"{_named(event)}: {EXPECTED} must be at most {MOST_EXPECTED}")
+    return int(written[0])
+
+
+def _audience(event: Component) -> Audience:
+    written = [text.lower() for text in _texts(event, AUDIENCE)]
+    unknown = [text for text in written if text not in _CATEGORIES]
+    if unknown:
+        raise EventError(
+            f"{_named(event)}: {AUDIENCE} must be members, registered or public, not {unknown[0]!r}"
+        )
+    categories = [
+        str(category).strip().lower() for one in _all(event, "CATEGORIES") for category in one.cats
+    ]
+    named = {_CATEGORIES[text] for text in written or categories if text in _CATEGORIES}
+    if len(named) > 1:
+        both = ", ".join(sorted(audience.value for audience in named))
+        raise EventError(f"{_named(event)}: it names more than one audience: {both}")
+    return named.pop() if named else Audience.MEMBERS
+
+
+def _guardians(event: Component) -> frozenset[str]:
+    written = [name.strip() for text in _texts(event, GUARDIAN) for name in text.split(",")]
+    named = {_without_mailto(name).lower() for name in written if name}
+    return frozenset(named) | frozenset(_emails(event, role="CHAIR"))
+
+
+def _emails(event: Component, role: str | None = None) -> Iterator[str]:
+    """Give the e-mails of who were invited, in that role if one is given, and have not declined."""
+    for attendee in _all(event, "ATTENDEE"):
+        told = {name: str(value).upper() for name, value in attendee.params.items()}
+        if told.get("PARTSTAT") == "DECLINED" or told.get("CUTYPE") in {"ROOM", "RESOURCE"}:
+            continue
+        if role is not None and told.get("ROLE") != role:
+            continue
+        address = _without_mailto(str(attendee.params.get("EMAIL", attendee)))
+        if "@" in address:
+            yield address.lower()
+
+
+def _without_mailto(address: str) -> str:
+    address = address.strip()
+    return address[len("mailto:") :].strip() if address[:7].lower() == "mailto:" else address
+
+
+def _texts(event: Component, name: str) -> list[str]:
+    return [text for value in _all(event, name) if (text := str(value).strip())]
+
+
+def _all(event: Component, name: str) -> list[Component]:
+    found = event.get(name, [])
+    return found if isinstance(found, list) else [found]
+
+
+def _named(event: Component) -> str:
+    return f"event {str(event.get('SUMMARY', ''))!r} ({event.get('UID', 'no UID')})"

@@ -1,0 +1,303 @@
+"""A real mosquitto with the configuration that goes onto the broker, and certificates made here."""
+
+import contextlib
+import datetime as dt
+import getpass
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import paho.mqtt.client as paho
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+FIRMWARE = Path(__file__).parents[2] / "firmware_config"
+WAIT_S = 10.0
+DAY = dt.timedelta(days=1)
+
+
+def wait_for(condition: Callable[[], bool], wait_s: float = WAIT_S) -> bool:
+    """Wait until a condition holds; say whether it did before the deadline."""
+    deadline = time.monotonic() + wait_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.001)
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A certificate and its key, as files."""
+
+    certificate: x509.Certificate
+    certificate_file: Path
+    key_file: Path
+
+
+class Authority:
+    """A certificate authority that exists for one test."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder / name, _named(f"gardien {name}")
+        self._folder.mkdir()
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.file = self._folder / "ca.crt"
+        builder = self._builder(self._name, self._key.public_key())
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        )
+        self.file.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
+
+    def issue(self, name: str, *, days: int = 30) -> Identity:
+        """Issue a certificate with this common name; with negative days it has run out."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder(_named(name), key.public_key(), days)
+        hosts = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+        builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        number = certificate.serial_number
+        files = self._folder / f"{number}.crt", self._folder / f"{number}.key"
+        files[0].write_bytes(_pem(certificate))
+        files[1].write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return Identity(certificate=certificate, certificate_file=files[0], key_file=files[1])
+
+    def write_revocations(self, path: Path, *revoked: Identity) -> None:
+        """Write the list of certificates that are no longer valid."""
+        now = dt.datetime.now(dt.UTC)
+        builder = x509.CertificateRevocationListBuilder(self._name, now - DAY, now + DAY)
+        for identity in revoked:
+            entry = x509.RevokedCertificateBuilder(identity.certificate.serial_number, now - DAY)
+            builder = builder.add_revoked_certificate(entry.build())
+        signed = builder.sign(self._key, hashes.SHA256())
+        path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int = 30
+    ) -> x509.CertificateBuilder:
+        now = dt.datetime.now(dt.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - 60 * DAY)
+            .not_valid_after(now + days * DAY)
+        )
+
+
+class TlsPeer:
+    """A paho client with a certificate; `refused` when it does not get in."""
+
+    def __init__(
+        self,
+        port: int,
+        authority: Authority,
+        identity: Identity | None,
+        *,
+        client_id: str = "anything",
+        will: tuple[str, bytes] | None = None,
+    ) -> None:
+        self.messages: list[tuple[str, bytes]] = []
+        self.codes: list[ReasonCode] = []
+        self.drops = 0
+        self._subscribed = threading.Event()
+        self.client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=MQTTProtocolVersion.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        self.client.tls_set_context(_context(authority, identity))
+        if will is not None:
+            self.client.will_set(*will, qos=1, retain=True)
+        self.client.on_connect = self._on_connect
+        self.client.on_disconnect = self._on_disconnect
+        self.client.on_message = self._on_message
+        self.client.on_subscribe = lambda *_: self._subscribed.set()
+        self.client.on_socket_open = _no_delay
+        try:
+            self.client.connect("localhost", port, keepalive=30)
+        except OSError:
+            self.drops += 1
+        else:
+            self.client.loop_start()
+            assert wait_for(lambda: bool(self.codes or self.drops))
+
+    @property
+    def is_in(self) -> bool:
+        return bool(self.codes) and not self.codes[0].is_failure and self.drops == 0
+
+    def subscribe(self, *filters: str) -> None:
+        self._subscribed.clear()
+        self.client.subscribe([(one, 1) for one in filters])
+        assert self._subscribed.wait(WAIT_S)
+
+    def say(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        self.client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(WAIT_S)
+
+    def has(self, topic: str, payload: bytes) -> bool:
+        return wait_for(lambda: (topic, payload) in self.messages)
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _on_connect(self, *args: object) -> None:
+        code = args[3]
+        assert isinstance(code, ReasonCode)
+        self.codes.append(code)
+
+    def _on_disconnect(self, *_: object) -> None:
+        self.drops += 1
+
+    def _on_message(self, _: paho.Client, __: object, message: paho.MQTTMessage) -> None:
+        self.messages.append((message.topic, bytes(message.payload)))
+
+
+class ShippedBroker:
+    """mosquitto with `firmware_config/mosquitto/`, paths and port put in place."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority = Authority(folder, "ca")
+        self.port = _free_port()
+        self._peers = contextlib.ExitStack()
+        own = self.authority.issue("localhost")
+        shutil.copy(self.authority.file, folder / "ca.crt")
+        shutil.copy(own.certificate_file, folder / "broker.crt")
+        shutil.copy(own.key_file, folder / "broker.key")
+        shutil.copy(FIRMWARE / "mosquitto" / "acl", folder / "acl")
+        self.revoke()
+        (folder / "mosquitto.conf").write_text(self._config(), encoding="utf-8")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, "-c", str(self.folder / "mosquitto.conf")], stdout=log, stderr=log
+            )
+        assert wait_for(self._accepts), (self.folder / "log").read_text(encoding="utf-8")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(WAIT_S)
+            self._process = None
+
+    def revoke(self, *identities: Identity) -> None:
+        self.authority.write_revocations(self.folder / "ca.crl", *identities)
+
+    def peer(self, identity: Identity | str | None, **options: object) -> TlsPeer:
+        """Connect with a certificate, given or made for a name, or with none."""
+        if isinstance(identity, str):
+            identity = self.authority.issue(identity)
+        made = TlsPeer(self.port, self.authority, identity, **options)  # type: ignore[arg-type]
+        return self._peers.enter_context(made)
+
+    def close(self) -> None:
+        self._peers.close()
+        self.stop()
+
+    def _config(self) -> str:
+        text = (FIRMWARE / "mosquitto" / "gardien.conf").read_text(encoding="utf-8")
+        text = text.replace("/etc/mosquitto/gardien", str(self.folder))
+        text = text.replace("listener 8883\n", f"listener {self.port} 127.0.0.1\n")
+        # What Debian's own mosquitto.conf says beside ours.
+        user = getpass.getuser() if os.getuid() else "root"
+        return f"user {user}\npersistence_location {self.folder}/\n{text}"
+
+    def _accepts(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "log").read_text(encoding="utf-8")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> Iterator[ShippedBroker]:
+    """Run the broker as it is shipped."""
+    broker = ShippedBroker(tmp_path)
+    try:
+        yield broker
+    finally:
+        broker.close()
+
+
+@pytest.fixture
+def foreign_authority(tmp_path: Path) -> Authority:
+    """Make an authority that the broker does not know."""
+    return Authority(tmp_path, "foreign")
+
+
+@pytest.fixture(name="wait_for")
+def wait_for_fixture() -> Callable[[Callable[[], bool]], bool]:
+    """Give the tests `wait_for`."""
+    return wait_for
+
+
+@pytest.fixture
+def firmware() -> Path:
+    """Give the folder of what goes onto the machines."""
+    return FIRMWARE
+
+
+def _context(authority: Authority, identity: Identity | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(authority.file))
+    if identity is not None:
+        context.load_cert_chain(identity.certificate_file, identity.key_file)
+    return context
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _no_delay(_: paho.Client, __: object, sock: object) -> None:
+    assert isinstance(sock, socket.socket)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
