@@ -1,4 +1,4 @@
-"""The texts of the pages and their translations: `python -m dashboards.catalogue` brings them up to date.
+"""The texts of the pages and their translations, which `python -m dashboards.catalogue` updates.
 
 Texts stand in English in the templates and modules. Their French is in `translations/fr`, in GNU
 gettext's format: the `.po` file is for people, the `.mo` file is made of it and is what runs.
@@ -6,6 +6,7 @@ gettext's format: the `.po` file is for people, the `.mo` file is made of it and
 
 import io
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,18 @@ _KEYWORDS: Final = {
     "lazy_gettext": None,
     "ngettext": (1, 2),
 }
+
+_HEADER: Final = """msgid ""
+msgstr ""
+"Project-Id-Version: gardien\\n"
+"Language: {}\\n"
+"Plural-Forms: nplurals=2; plural=(n > 1);\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+
+"""
+_NO_DATE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 LANGUAGES: Final = ("fr",)
 """The languages that the texts are translated into; English is how they stand."""
@@ -61,6 +74,8 @@ def read(language: str) -> Catalog:
 
 def compiled(catalogue: Catalog) -> bytes:
     """Give a catalogue in the form that runs."""
+    # The same texts give the same file, whenever it is made.
+    catalogue.creation_date = catalogue.revision_date = _NO_DATE
     out = io.BytesIO()
     write_mo(out, catalogue)
     return out.getvalue()
@@ -82,8 +97,9 @@ def update(language: str) -> None:
     known = read(language)
     known.update(extract(), no_fuzzy_matching=True)
     known.obsolete.clear()
-    with po_file(language).open("wb") as file:
-        write_po(file, known, width=100, sort_output=True, omit_header=False, no_location=True)
+    out = io.BytesIO()
+    write_po(out, known, width=100, sort_output=True, omit_header=True, no_location=True)
+    po_file(language).write_bytes(_HEADER.format(language).encode() + out.getvalue().lstrip())
     mo_file(language).write_bytes(compiled(read(language)))
 
 

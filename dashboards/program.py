@@ -63,7 +63,7 @@ def run(
         serving = threading.Thread(target=server.run, name="pages", daemon=True)
         with hub_of(history_app):
             serving.start()
-            _log.info("pages at http://%s:%d/", host, server.effective_port)
+            _log.info("pages at http://%s:%s/", host, server.effective_port)
             on_ready(server.effective_port)
             stop.wait()
         # The hub has ended its streams: no thread is held, and the server can close.

@@ -21,13 +21,6 @@ OPEN: Final[_Text] = {
     "closed": lazy_gettext("Closed"),
 }
 
-SHORT_OPEN: Final[_Text] = {
-    "hours": lazy_gettext("Open"),
-    "watch": lazy_gettext("Open"),
-    "closing": lazy_gettext("Closing"),
-    "closed": lazy_gettext("Closed"),
-}
-
 LEAF: Final[Mapping[Leaf, LazyString]] = {
     Leaf.LOCKED: lazy_gettext("Locked"),
     Leaf.UNLOCKED: lazy_gettext("Unlocked"),
@@ -167,8 +160,8 @@ def _decision(line: Happening) -> str:
 def _guests(line: Happening) -> str:
     change = line.amount or 0
     if change < 0:
-        return ngettext("%(num)d guest left", "%(num)d guests left", -change)
-    return ngettext("%(num)d guest came", "%(num)d guests came", change)
+        return ngettext("counted %(num)d guest out", "counted %(num)d guests out", -change)
+    return ngettext("counted %(num)d guest in", "counted %(num)d guests in", change)
 
 
 def _recounted(line: Happening) -> str:

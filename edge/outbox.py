@@ -25,6 +25,7 @@ from edge.outbox_file import (
     connect,
     insert,
     is_broken,
+    is_passing,
     read_head,
     salvage,
     set_aside,
@@ -334,7 +335,8 @@ def _as_outbox_error(outbox: Outbox) -> Iterator[None]:
     except (sqlite3.Error, OSError) as error:
         if isinstance(error, OutboxError):
             raise
-        outbox.close()
+        if not is_passing(error):
+            outbox.close()
         code = getattr(error, "sqlite_errorcode", None)
         kind = OutboxFullError if code == sqlite3.SQLITE_FULL else OutboxError
         raise kind(f"the outbox can't be used: {error}") from error

@@ -10,7 +10,7 @@ import msgspec
 
 from access.journal import ChainError, Head, Json, check
 
-BUSY_S: Final = 2.0
+BUSY_S: Final = 0.2
 """How long to wait for somebody else who has the file, in seconds."""
 
 _SCHEMA: Final = """
@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, body TEXT NOT NULL) 
 CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 _HEAD: Final = "outbox.head"
+_PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
 _BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 
 _canonical: Final = msgspec.json.Encoder(order="deterministic")
@@ -40,6 +41,12 @@ def is_broken(error: Exception) -> bool:
     """Whether an error means that the file is broken, rather than busy, absent or forbidden."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is None or code & 0xFF in _BROKEN
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether an error leaves the connection as good as it was: busy, or the disk is full."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _PASSING
 
 
 def connect(path: Path) -> sqlite3.Connection:

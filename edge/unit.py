@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from access import topics
@@ -58,6 +59,7 @@ OFFLINE: Final = b'{"online":false}'
 
 _ROOM: Final = 1000
 _LONGEST_SLEEP_S: Final = 0.5
+_SAVE_AGAIN_S: Final = 1.0
 _RENEW_HOLD_S: Final = 10.0
 _MOST_UNSAVED: Final = 1000
 
@@ -118,9 +120,11 @@ class DoorUnit:
             acknowledged=outbox.acknowledged, is_probing=outbox.lost is not None
         )
         self._unsaved: list[Entry] = []
+        self._save_at = float("-inf")
         self._is_nearly_full = False
         self._is_state_due = True
         self._state_said_at = float("-inf")
+        self._state_old_at = datetime.min.replace(tzinfo=UTC)
         self._held_at = float("-inf")
         self._wants_restart = False
 
@@ -296,6 +300,12 @@ class DoorUnit:
             room = _MOST_UNSAVED - len(self._unsaved)
             self._unsaved.extend(durable.entries[: max(room, 0)])
 
+    def _save_again(self) -> None:
+        mono = self._clock.monotonic()
+        if self._unsaved and mono >= self._save_at:
+            self._save_at = mono + _SAVE_AGAIN_S
+            self._save(_Durable())
+
     def _recover(self) -> None:
         """Lock, and let the door know; whatever fails now, the loop goes on."""
         try:
@@ -306,8 +316,7 @@ class DoorUnit:
 
     def _tend(self) -> None:
         """Do what each turn of the loop does."""
-        if self._unsaved:
-            self._save(_Durable())
+        self._save_again()
         self._watch_outbox()
         self._renew_hold()
         self._send_journal()
@@ -366,11 +375,14 @@ class DoorUnit:
             self._courier.has_sent(int(records[-1]["seq"]), mono)
 
     def _tell_state(self) -> None:
-        mono = self._clock.monotonic()
-        if not self._is_state_due and mono < self._state_said_at + STATE_EVERY_S:
+        mono, at = self._clock.monotonic(), self._clock.now()
+        # By the time of day too: a clock that leaps must not make the door look silent.
+        is_old = mono >= self._state_said_at + STATE_EVERY_S or at >= self._state_old_at
+        if not (self._is_state_due or is_old):
             return
         if self._send(topics.STATE, encode(self._state()), retain=True):
             self._is_state_due, self._state_said_at = False, mono
+            self._state_old_at = at + timedelta(seconds=STATE_EVERY_S)
 
     def _state(self) -> DoorState:
         view = self._door.view

@@ -2,20 +2,18 @@
 
 import hashlib
 import os
-import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final, cast
+from typing import IO, Any, BinaryIO, Final, cast
 
 from gardien.errors import CommandError
-from gardien.secret_files import make_private
+from gardien.secret_files import filled, make_private
 from gardien.snapshot_sqlite import snapshot
-from gardien.vault import VaultError, VaultReader, VaultWriter
-from runtime.keys import write_secret
+from gardien.vault import PIECE, VaultError, VaultReader, VaultWriter
 from server.folder import SETTINGS_FILE, Folder
 from server.settings import ServerSettings
 
@@ -91,21 +89,14 @@ def restore_backup(source: Path, path: Path, passphrase: str) -> ServerSettings:
         Its settings.
 
     Raises:
-        ArchiveError: the folder is not empty, it is no backup, or the passphrase is another.
+        FolderTakenError: the folder is not empty.
+        ArchiveError: it is no backup, or the passphrase is another.
         SettingsError: its settings can't be used here.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ArchiveError(f"{path} is not empty; name a new folder with --data")
-    make_private(path.absolute().parent)
-    place = Path(tempfile.mkdtemp(prefix=".restore-", dir=path.absolute().parent))
-    try:
+    with filled(path) as place:
         parts = read_backup(source, passphrase, into=place)
         if SETTINGS_FILE not in {part.name for part in parts}:
             raise ArchiveError(f"{source} holds no installation: {SETTINGS_FILE} is not in it")
-        place.replace(path)
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
     return Folder(path=path).load_settings()
 
 
@@ -123,7 +114,9 @@ def database_of(folder: Folder) -> Path:
         )
     file = Path(url.removeprefix(_SQLITE))
     if not file.is_relative_to(folder.path.absolute()):
-        raise ArchiveError(f"{file} is not in {folder.path}; move it there, so that one file holds all")
+        raise ArchiveError(
+            f"{file} is not in {folder.path}; move it there, so that one file holds all"
+        )
     return file
 
 
@@ -169,8 +162,20 @@ def _take(tar: tarfile.TarFile, entry: tarfile.TarInfo, into: Path | None) -> Pa
     content = tar.extractfile(entry)
     if content is None or name.is_absolute() or ".." in name.parts:
         raise ArchiveError(f"the backup holds {entry.name!r}, which is no file of an installation")
-    whole = content.read()
-    if into is not None:
-        make_private((into / name).parent)
-        write_secret(into / name, whole)
-    return Part(name=entry.name, digest=hashlib.sha256(whole).hexdigest())
+    if into is None:
+        return Part(name=entry.name, digest=hashlib.file_digest(content, "sha256").hexdigest())
+    make_private((into / name).parent)
+    return Part(name=entry.name, digest=_copied(content, into / name))
+
+
+def _copied(content: IO[bytes], path: Path) -> str:
+    """Write a file for its owner alone, however large, and give its SHA-256."""
+    digest = hashlib.sha256()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+    with os.fdopen(descriptor, "wb") as file:
+        while piece := content.read(PIECE):
+            digest.update(piece)
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()

@@ -23,7 +23,9 @@ def ask_secret(what: str, file: Path | None, option: str, *, is_new: bool) -> st
     if file is not None:
         return read_secret(file)
     if not sys.stdin.isatty():
-        raise click.UsageError(f"without a terminal to ask on, give {option}, a file with the {what}")
+        raise click.UsageError(
+            f"without a terminal to ask on, give {option}, a file with the {what}"
+        )
     secret: str = click.prompt(
         what.capitalize(), hide_input=True, confirmation_prompt=is_new, err=True
     )

@@ -16,7 +16,9 @@ Advance = Callable[[int], None]
 
 
 @contextmanager
-def progress_bar(title: str, total: int | None, patience_s: float = PATIENCE_S) -> Iterator[Advance]:
+def progress_bar(
+    title: str, total: int | None, patience_s: float = PATIENCE_S
+) -> Iterator[Advance]:
     """Show a bar on standard error once the work in the block has lasted too long.
 
     Args:

@@ -167,4 +167,3 @@ def _write(files: Files, path: Path) -> None:
     for name, content in files.items():
         make_private((path / name).parent)
         write_secret(path / name, content)
-

@@ -1,10 +1,20 @@
 """Files and folders that hold secrets: for their owner alone. See also `runtime.keys`."""
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from gardien.errors import CommandError
+
 _FOLDER_OWNER_ONLY: Final = 0o700
 _OTHERS: Final = 0o077
+
+
+class FolderTakenError(CommandError):
+    """There is something already where a folder should be filled."""
 
 
 def make_private(path: Path) -> None:
@@ -15,3 +25,41 @@ def make_private(path: Path) -> None:
 def is_private(path: Path) -> bool:
     """Whether nobody but its owner may do anything with a file or folder."""
     return not path.stat().st_mode & _OTHERS
+
+
+def refuse_taken(path: Path) -> None:
+    """Make sure that a folder is new or empty.
+
+    Raises:
+        FolderTakenError: it is not.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FolderTakenError(f"{path} is not empty; name a new folder with --data")
+
+
+@contextmanager
+def filled(path: Path) -> Iterator[Path]:
+    """Fill a folder that is new or empty: whole, or not at all.
+
+    Gives a folder inside it, to be filled; what is in that moves up when the block ends well, and
+    goes away when it does not. (A folder beside it would not do: where systemd makes the folder of
+    a service, nobody but root may write beside it.)
+
+    Raises:
+        FolderTakenError: there is something in it.
+    """
+    refuse_taken(path)
+    was_there = path.exists()
+    make_private(path)
+    place = Path(tempfile.mkdtemp(prefix=".new-", dir=path))
+    try:
+        yield place
+        for part in place.iterdir():
+            part.rename(path / part.name)
+        place.rmdir()
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        if not was_there:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+    path.chmod(_FOLDER_OWNER_ONLY)

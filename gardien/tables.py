@@ -48,7 +48,5 @@ def _cell(value: object) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-JSON_OPTION: Final = click.option(
-    "--json", "as_json", is_flag=True, help="As JSON, for programs."
-)
+JSON_OPTION: Final = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 SITE_OPTION: Final = click.option("--site", help="Which site, where there are several.")

@@ -143,7 +143,9 @@ def _watch(
     watch = open_watch(WatchId("assumed"), found, door, opened, policy.closing_delay)
     if what_if.is_closing:
         watch = start_closing(watch, at)
-    french, english = ("se termine", "is closing") if what_if.is_closing else ("est ouverte", "is open")
+    french, english = (
+        ("se termine", "is closing") if what_if.is_closing else ("est ouverte", "is open")
+    )
     purpose = f" ({found.title})" if found.title else ""
     words.append(
         (

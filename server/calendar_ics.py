@@ -7,6 +7,7 @@ for. Local times that the clock shows twice, or never, mean what they mean for o
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -134,7 +135,8 @@ def read_events(text: str, site_zone: ZoneInfo) -> tuple[EventSource, ...]:
         if str(calendar.get("METHOD", "")).upper() == "CANCEL":
             continue
         for event in calendar.walk("VEVENT"):
-            _check(event)
+            with _named_errors(event):
+                _check(event)
             by_uid.setdefault(str(event["UID"]), []).append(event)
     sources = (_source(uid, components, site_zone) for uid, components in by_uid.items())
     return tuple(sources)
@@ -319,16 +321,27 @@ def _unrolled(source: EventSource, first: datetime, last: datetime) -> Iterator[
     calendar = icalendar.Calendar()
     for component in source._components:  # noqa: SLF001 (made for this module)
         calendar.add_component(component)
-    try:
+    with _named_errors(source._components[0]):  # noqa: SLF001 (made for this module)
         query = recurring_ical_events.of(calendar)
         found = query.between(first.astimezone(UTC) - _AROUND, last.astimezone(UTC) + _AROUND)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise EventError(f"event {source.title!r} ({source.uid}): {error}") from error
-    for component in found:
-        if str(component.get("STATUS", "")).upper() != "CANCELLED":
-            one = _occurrence(source, component)
-            if one is not None and one.start < last and first < one.end:
-                yield one
+        taking_place = [one for one in found if _status(one) != "CANCELLED"]
+        made = [_occurrence(source, component) for component in taking_place]
+    yield from (one for one in made if one is not None and one.start < last and first < one.end)
+
+
+def _status(component: Component) -> str:
+    return str(component.get("STATUS", "")).upper()
+
+
+@contextmanager
+def _named_errors(event: Component) -> Iterator[None]:
+    """Turn what the libraries, or sums of dates, raise into our error, with the event's name."""
+    try:
+        yield
+    except EventError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        raise EventError(f"{_named(event)}: it can't be understood: {error}") from error
 
 
 def _occurrence(source: EventSource, component: Component) -> Occurrence | None:
@@ -364,7 +377,9 @@ def _end(source: EventSource, component: Component) -> datetime:
     if length is None or not isinstance(start, datetime) or end - start != length:
         return to_instant(end, source.site_zone, is_end=True)
     days = timedelta(days=length.days)
-    return to_instant(start + days, source.site_zone, is_end=False) + (length - days)
+    on_the_clock = to_instant(start + days, source.site_zone, is_end=False)
+    exact: timedelta = length - days
+    return on_the_clock + exact
 
 
 def _recurrence(source: EventSource, component: Component) -> str:

@@ -72,6 +72,13 @@ class DatabaseError(OSError):
     """Not now: locked, full, unreachable, or the disk failed. Nothing of the transaction counts."""
 
 
+class DiskError(DatabaseError):
+    """The disk failed to write or to sync. What it says afterwards can't be believed: stop.
+
+    A second fsync may well succeed with the data gone, as PostgreSQL learnt in 2018.
+    """
+
+
 class DatabaseFaultError(RuntimeError):
     """Never: damaged, not made by gardien or not brought up to date, or a mistake of ours."""
 
@@ -134,6 +141,7 @@ class Database:
         Raises:
             DatabaseError: not now; nothing was written. One exception: where the connection to
                 PostgreSQL broke during the commit, it may have been.
+            DiskError: the disk failed; nothing more can be promised.
             ConflictError: a row is there already or breaks a rule; nothing was written.
             DatabaseFaultError: the database is damaged or has another schema.
         """
@@ -213,7 +221,13 @@ def _open_sqlite(url: URL) -> Database:
             f"{url.database} can't be opened ({error.strerror}); check its folder and its owner"
         ) from error
     # The driver would begin transactions by itself, and only at the first write: too late.
-    engine = create_engine(url, connect_args={"timeout": BUSY_S, "isolation_level": None})
+    engine = create_engine(
+        url,
+        connect_args={"timeout": BUSY_S, "isolation_level": None},
+        # No upper limit: writers hold a connection while they wait for the one that writes, and
+        # that one may need a second for reading.
+        max_overflow=-1,
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     database = Database(engine)
@@ -229,7 +243,7 @@ def _open_postgresql(url: URL, password: str | None) -> Database:
     url = url.set(drivername="postgresql+psycopg")
     if password is not None:
         url = url.set(password=password)
-    engine = create_engine(url)
+    engine = create_engine(url, pool_size=10, max_overflow=30)
     event.listen(engine, "connect", _prepare_postgresql)
     return Database(engine)
 
@@ -281,6 +295,8 @@ def _raise_sqlite(
 ) -> NoReturn:
     # The lowest byte is the primary code: https://sqlite.org/rescode.html
     code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code == sqlite3.SQLITE_IOERR:
+        raise DiskError(f"{name}: {_NOT_NOW[code]} ({_line(cause)})") from error
     is_ours = code == sqlite3.SQLITE_READONLY and not may_write
     if code in _NOT_NOW and not is_ours:
         raise DatabaseError(f"{name}: {_NOT_NOW[code]} ({_line(cause)})") from error

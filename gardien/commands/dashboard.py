@@ -4,6 +4,7 @@ import click
 
 from dashboards.program import run
 from gardien.call import examples, this_call
+from gardien.demo.panel import panel_of
 from gardien.programs import told_to_stop
 from server.installation import open_installation
 
@@ -17,4 +18,5 @@ def command() -> None:
     call = this_call()
     call.log("INFO")
     with told_to_stop() as stop, open_installation(call.data) as installation:
-        run(installation, stop)
+        demo = panel_of(installation.folder, installation.settings.language)
+        run(installation, stop, demo=demo)

@@ -43,9 +43,7 @@ _SETTINGS: Final = "door.toml"
     "--make-safe", "is_make_safe", is_flag=True, help="Put the relay's pin in its locked state."
 )
 @click.pass_context
-def command(
-    ctx: click.Context, *, config: Path | None, is_check: bool, is_make_safe: bool
-) -> None:
+def command(ctx: click.Context, *, config: Path | None, is_check: bool, is_make_safe: bool) -> None:
     """Run a door unit, as its door.toml says; or write what goes onto its card.
 
     Runs until Ctrl-C or SIGTERM. Tells systemd when it is ready, and that it lives.

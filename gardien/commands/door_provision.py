@@ -135,11 +135,11 @@ def _write(files: Files, out: Path) -> None:
         write_folder(files, out)
 
 
-def _say_what_is_left(
-    out: Path, name: str, entry: Entry, wiring: Wiring, ca: Path | None
-) -> None:
+def _say_what_is_left(out: Path, name: str, entry: Entry, wiring: Wiring, ca: Path | None) -> None:
     click.echo("Next:")
-    click.echo("  put these into /var/lib/gardien of the door's Pi, owner gardien (docs/install.md)")
+    click.echo(
+        "  put these into /var/lib/gardien of the door's Pi, owner gardien (docs/install.md)"
+    )
     if entry.identity is not None and entry.identity.request is not None:
         authority = shlex.quote(str(ca))
         click.echo(

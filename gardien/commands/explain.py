@@ -83,7 +83,10 @@ def command(
     with open_installation(this_call().data) as installation:
         place, unit = find_door(installation.settings, site, door)
         explained = _explain(
-            installation, place, Asked(door=DoorId(unit.id), uid=uid, reader=Reader(reader), when=when), what_if
+            installation,
+            place,
+            Asked(door=DoorId(unit.id), uid=uid, reader=Reader(reader), when=when),
+            what_if,
         )
         spoken = chosen_language(language, installation.settings.language)
     _print(explained, place, spoken, as_json=as_json)

@@ -1,8 +1,6 @@
 """`gardien member`: who belongs to the place."""
 
-import re
 import sys
-import unicodedata
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NoReturn
@@ -17,13 +15,15 @@ from gardien.errors import CommandError
 from gardien.holdings import Erased, erase, holdings_of
 from gardien.language import LANGUAGES
 from gardien.moments import Here, here_now, parse_moment
+from gardien.passphrases import ask_secret
 from gardien.progress import progress_bar
+from gardien.slugs import slug_of
 from gardien.tables import JSON_OPTION, SITE_OPTION, print_json, print_table
 from runtime.keys import write_secret
 from server import registry
+from server.accounts import set_password
 from server.installation import Installation, open_installation
 
-_LONGEST_ID: Final = 32
 _PLANS: Final = [plan.value for plan in Plan]
 
 
@@ -35,7 +35,7 @@ _PLANS: Final = [plan.value for plan in Plan]
     )
 )
 def command() -> None:
-    """Members: add, list, import, change, suspend, erase, export."""
+    """Members: add, list, import, change, suspend, erase, export, password."""
 
 
 @command.command(
@@ -49,7 +49,9 @@ def command() -> None:
 @click.option("--email", help="Their e-mail address.")
 @click.option("--plan", type=click.Choice(_PLANS), default="nomad", show_default=True)
 @click.option(
-    "--language", type=click.Choice(LANGUAGES), help="In which they are spoken to.  [default: the installation's]"
+    "--language",
+    type=click.Choice(LANGUAGES),
+    help="In which they are spoken to.  [default: the installation's]",
 )
 @click.option("--guardian", is_flag=True, help="They may be authorized to open the place.")
 @click.option("--since", help="From when, in local time: 2026-09-01.")
@@ -71,7 +73,7 @@ def add(
     with open_installation(this_call().data) as installation:
         here = _here(installation)
         person = registry.Person(
-            id=MemberId(id_ or slug_of(name)),
+            id=MemberId(id_ or slug_of(name, "--id")),
             name=name,
             email=email,
             language=language or installation.settings.language,
@@ -283,17 +285,30 @@ def erase_(*, member: str, yes: bool) -> None:
         click.echo(line)
 
 
-def slug_of(name: str) -> str:
-    """Make an id of a name: `Zoé d'Arc` becomes `zoe-d-arc`.
-
-    Raises:
-        CommandError: nothing of it can stand in an id.
-    """
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST_ID].rstrip("-")
-    if not slug:
-        raise CommandError(f"no id can be made of {name!r}; give one with --id")
-    return slug
+@command.command(
+    epilog=examples(
+        "gardien member password anna",
+        "gardien member password anna --password-file anna.password",
+    )
+)
+@click.argument("member")
+@click.option("--email", help="The log-in.  [default: the member's e-mail]")
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Holds the password in its first line. Without it you are asked.",
+)
+def password(*, member: str, email: str | None, password_file: Path | None) -> None:
+    """Make a log-in of the dashboard for a MEMBER, or give theirs another password."""
+    with open_installation(this_call().data) as installation:
+        with installation.database.reading() as connection:
+            person = registry.find_member(connection, member)
+        login = email or person.email
+        if login is None:
+            raise CommandError(f"{person.id} has no e-mail address; give the log-in with --email")
+        secret = ask_secret("password", password_file, "--password-file", is_new=True)
+        set_password(installation.database, login, person.id, secret, installation.clock.now())
+    click.echo(f"{person.id} logs in as {login.strip().lower()}")
 
 
 def _here(installation: Installation) -> Here:

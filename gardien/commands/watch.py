@@ -66,9 +66,7 @@ def list_(*, site: str | None, limit: int, as_json: bool, language: str | None) 
     print_table(_COLUMNS[spoken], rows, _NONE[spoken])
 
 
-@command.command(
-    epilog=examples("gardien watch close", "gardien watch close --roll-call-signed")
-)
+@command.command(epilog=examples("gardien watch close", "gardien watch close --roll-call-signed"))
 @SITE_OPTION
 @click.option(
     "--roll-call-signed", is_flag=True, help="Everyone is accounted for: the watch is over now."

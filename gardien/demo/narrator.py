@@ -113,25 +113,29 @@ class Narrator:
             self._console.print(count + line, soft_wrap=True)
 
     def _line(self, entry: StoredEntry, kind: str) -> Text | None:
-        if kind == "access.decided":
-            return self._decided(entry, entry.record["data"])
+        """Tell refusals as the server decides them, and who passes as the door records it."""
+        data: dict[str, Any] = entry.record["data"]
+        if kind == "access.decided" and not data["answer"]["granted"]:
+            return self._said(entry, "✗", "red", data["answer"]["reason"], data["door"])
+        if kind == "access.denied" and data.get("offline"):
+            return self._said(entry, "✗", "red", data["reason"], entry.source)
+        if kind == "access.granted" and data.get("reader") == "in":
+            return self._said(entry, "→", "green", data["reason"], entry.source)
         return self._remark(entry, kind)
 
     def _remark(self, entry: StoredEntry, kind: str) -> Text | None:
-        if kind == "access.granted" and entry.record["data"].get("reader") == "out":
+        if kind == "access.granted":
             return self._told(entry, "←", f"{self._who(entry.member)} {self._of(_OUT)}", "dim")
         if kind in _REMARKS:
             sign, style, words = _REMARKS[kind]
             return self._told(entry, sign, self._filled(words, entry), style)
         return None
 
-    def _decided(self, entry: StoredEntry, data: Mapping[str, Any]) -> Text:
-        answer = data["answer"]
-        said = message(Reason(answer["reason"]), self._language)
-        who = self._who(entry.member)
-        if answer["granted"]:
-            return self._told(entry, "→", f"{who} · {said}", "green", door=data["door"])
-        return self._told(entry, "✗", f"{who} · {said}", "red", door=data["door"])
+    def _said(self, entry: StoredEntry, sign: str, style: str, reason: str, door: str) -> Text:
+        """Tell what the door said to somebody."""
+        words = message(Reason(reason), self._language)
+        text = words if entry.member is None else f"{self._names.get(entry.member)} · {words}"
+        return self._told(entry, sign, text, style, door=door)
 
     def _hours(self, entry: StoredEntry, now: str) -> Text | None:
         before, self._open = self._open, now

@@ -38,7 +38,6 @@ from edge.program import make_safe, run
 from edge.settings import DoorUnitSettings, load_door_settings
 from edge.simulated.client import ask, tap
 from edge.simulated.messages import Answer, Contact, ExitButton, Look
-from edge.simulated.world import WorldInUseError
 from runtime.broker import Broker, BrokerClient, embedded_broker, find_mosquitto
 from runtime.keys import make_badge_key, make_signing_key, read_badge_key, signer
 from runtime.link import Incoming, LinkEvent, LinkUp, Outgoing, Wish
@@ -561,11 +560,3 @@ def test_the_loop_says_that_it_goes_round(ready: Running, wait_until: WaitUntil)
 
 def test_making_safe_locks_and_leaves(settings: DoorUnitSettings) -> None:
     make_safe(settings)
-
-
-def test_two_units_cant_have_the_same_socket(ready: Running, site_folder: Path) -> None:
-    text = (site_folder / "door.toml").read_text().replace("outbox.db", "other.db")
-    (site_folder / "other.toml").write_text(text)
-    other = load_door_settings(site_folder / "other.toml")
-    with pytest.raises(WorldInUseError):
-        run(other, ready.stop)

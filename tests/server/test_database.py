@@ -1,5 +1,6 @@
 """The database: transactions are whole or nothing, and errors say whether to try again."""
 
+import shutil
 import signal
 import sqlite3
 import stat
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -44,6 +46,19 @@ with open_database(sys.argv[1]) as database:
             connection.execute(insert(follower), rows)
         print(number, flush=True)
         number += 1
+"""
+
+FAILS = """
+import sys
+from sqlalchemy import insert
+from server.database import DatabaseError, open_database
+from server.schema import follower
+with open_database(sys.argv[1]) as database:
+    try:
+        with database.writing() as connection:
+            connection.execute(insert(follower), [{"name": "alerts", "cursor": 1}])
+    except DatabaseError as error:
+        print(type(error).__name__)
 """
 
 
@@ -234,6 +249,36 @@ def test_a_full_disk_is_not_now_and_what_was_there_stays(sqlite_database: Databa
     with pytest.raises(DatabaseError, match="full"):
         add_all(sqlite_database, {"name": "alerts", "cursor": 1}, big)
     assert cursors(sqlite_database) == {"history": 1}
+
+
+def test_many_writers_that_also_read_all_come_through(database: Database) -> None:
+    def write(number: int) -> None:
+        with database.writing() as connection:
+            assert isinstance(cursors(database), dict)
+            connection.execute(insert(follower), [{"name": str(number), "cursor": number}])
+
+    with ThreadPoolExecutor(30) as pool:
+        list(pool.map(write, range(60)))
+    assert len(cursors(database)) == 60
+
+
+def test_a_disk_that_fails_to_sync_is_told_apart(
+    sqlite_database: Database, sqlite_file: Path, tmp_path: Path
+) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed (apt-get install strace)")
+    add(sqlite_database, "history")
+    sqlite_database.close()
+    failing = ["-f", "-qq", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"]
+    program = [sys.executable, "-c", FAILS, f"sqlite:///{sqlite_file}"]
+    done = subprocess.run(
+        ["strace", *failing, "-o", str(tmp_path / "trace"), *program],
+        capture_output=True,
+        check=False,
+    )
+    if b"PTRACE" in done.stderr:
+        pytest.skip("strace is not allowed here")
+    assert done.stdout == b"DiskError\n", done.stderr
 
 
 def test_a_file_that_is_no_database_is_a_fault(tmp_path: Path) -> None:
