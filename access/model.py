@@ -1,12 +1,13 @@
 """What the rules know of members, badges, doors and guardians: no names, only what decides."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, IntEnum
 
 from access.ids import BadgeDigest, DoorId, MemberId, SiteId
 from access.instants import Span, find
+from access.overlaps import Overlaps
 
 
 class Plan(Enum):
@@ -154,8 +155,16 @@ class Authorization:
         return self.span.end + self.grace
 
 
+class _Reaching:
+    """Room for what a policy works out once; no field, so it neither travels nor is compared."""
+
+    __slots__ = ("_reaching",)
+
+    _reaching: Mapping[MemberId, Overlaps[Authorization]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(_Reaching):
     """An immutable snapshot of all that decides at one site.
 
     Spans are in order and don't overlap; authorizations of a guardian are in order of start.
@@ -185,6 +194,14 @@ class Policy:
     sweep_after: timedelta = timedelta(minutes=30)
     watch_rate: str = "1.0"
 
+    def __post_init__(self) -> None:
+        """Prepare to find authorizations without looking at them all."""
+        reaching = {
+            guardian: Overlaps((a.span.start - a.lead, a.over_by, a) for a in theirs)
+            for guardian, theirs in self.authorizations.items()
+        }
+        object.__setattr__(self, "_reaching", reaching)
+
     def is_open(self, at: datetime) -> bool:
         """Whether `at` is within opening hours."""
         return find(self.opening, at) is not None
@@ -198,13 +215,17 @@ class Policy:
 
         Where several do, the one that lasts longest serves, so that none is cut short.
         """
-        fitting = [a for a in self.authorizations.get(guardian, ()) if a.allows_opening(at)]
+        fitting = [a for a in self._around(guardian, at) if a.allows_opening(at)]
         return max(fitting, key=lambda a: (a.over_by, a.id), default=None)
 
     def holding(self, guardian: MemberId, at: datetime) -> Authorization | None:
         """Find the authorization under which `guardian` may take a watch over at `at`."""
-        fitting = [a for a in self.authorizations.get(guardian, ()) if a.allows_holding(at)]
+        fitting = [a for a in self._around(guardian, at) if a.allows_holding(at)]
         return max(fitting, key=lambda a: (a.over_by, a.id), default=None)
+
+    def _around(self, guardian: MemberId, at: datetime) -> Iterator[Authorization]:
+        theirs = self._reaching.get(guardian)
+        return iter(()) if theirs is None else theirs.at(at)
 
     def is_guardian(self, member: MemberId) -> bool:
         """Whether `member` is a guardian whose membership is active."""

@@ -103,7 +103,9 @@ def occupancy() -> Response:
 def watch() -> Response:
     """Give the watch that runs."""
     found = parts().reader.roll_call(site_id()).watch
-    report = found and WatchReport(
+    if found is None:
+        return _json(WatchAnswer(watch=None))
+    report = WatchReport(
         guardian=found.guardian.name,
         since=found.since,
         over_by=found.over_by,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from flask import Flask, Response, g, redirect, render_template, request, url_for
+from flask import Flask, Response, g, render_template, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -80,7 +80,8 @@ def create_app(
     )
     reader = BoardReader(database=database, sites=settings.sites, clock=clock)
     hub = Hub(
-        read=lambda: read_marks(reader), most=most_streams or max(1, settings.dashboard.threads // 2)
+        read=lambda: read_marks(reader),
+        most=most_streams or max(1, settings.dashboard.threads // 2),
     )
     app.extensions[EXTENSION] = Parts(
         database=database,
@@ -166,10 +167,8 @@ def _csrf(error: CSRFError) -> AnyResponse | tuple[str, int]:
 
 def _http(error: HTTPException) -> AnyResponse | tuple[str, int]:
     if error.code in (301, 302, 303, 307, 308):
-        return error.get_response()  # type: ignore[return-value]
+        return error.get_response()
     code = error.code or 500
-    if code == 401 and request.accept_mimetypes.accept_html and request.blueprint != "api":  # noqa: PLR2004
-        return redirect(url_for("account.login"))
     if code in (401, 403, 429):
         _log.warning("refused: %s %s: %d", request.method, request.path, code)
     return _page(code, str(code) if code in _ERRORS else "500")

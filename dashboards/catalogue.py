@@ -103,8 +103,8 @@ def update(language: str) -> None:
     mo_file(language).write_bytes(compiled(read(language)))
 
 
-def _is_whole(string: str | tuple[str, ...]) -> bool:
-    return all(string) if isinstance(string, tuple) else bool(string)
+def _is_whole(string: str | tuple[str, ...] | list[str] | None) -> bool:
+    return bool(string) if isinstance(string, str | None) else all(string)
 
 
 def main() -> int:

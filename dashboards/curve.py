@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from server.history import Sample
 
 _LEFT: Final = 34
-_RIGHT: Final = 12
+_RIGHT: Final = 18
 _TOP: Final = 14
 _BOTTOM: Final = 24
 _EARLIEST: Final = timedelta(hours=7)
@@ -179,7 +179,8 @@ def draw(curve: Curve, size: Drawing) -> Drawn:
             for at in _whole_hours(curve, size.every_h)
         ),
         levels=tuple(
-            Label(text=str(level), x=_LEFT - 7, y=y(level)) for level in _levels(curve.capacity, top)
+            Label(text=str(level), x=_LEFT - 7, y=y(level))
+            for level in _levels(curve.capacity, top)
         ),
         capacity_y=y(curve.capacity),
         now_x=x(curve.now),

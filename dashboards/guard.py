@@ -55,6 +55,7 @@ ROUTES: Final = {
 }
 """Who may open each page, by the name of its view."""
 
+_PARTS_OF_PAGES: Final = frozenset({"board.live", "board.curve_svg"})
 _WITHOUT_DATABASE: Final = frozenset({"static", "health.healthz", "health.readyz", "api.openapi"})
 
 
@@ -105,11 +106,12 @@ def _is_on_watch(looking: Viewer) -> bool:
 
 
 def _ask_to_log_in() -> Response:
-    is_page = request.method == "GET" and request.accept_mimetypes.accept_html
-    if request.blueprint == "api" or not is_page or request.endpoint == "board.live":
+    if request.blueprint == "api" or request.endpoint in _PARTS_OF_PAGES:
         abort(401)
-    here = request.full_path.rstrip("?")
-    return redirect(f"{url_for('account.login')}?{urlencode({'next': here})}")
+    login = url_for("account.login")
+    if request.method != "GET":
+        return redirect(login)
+    return redirect(f"{login}?{urlencode({'next': request.full_path.rstrip('?')})}")
 
 
 def _recognise() -> Viewer | None:

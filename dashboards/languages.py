@@ -5,9 +5,9 @@ from typing import Final
 
 from babel.dates import format_date, format_time
 from flask import Flask, g, request
-from flask_babel import Babel, get_locale, gettext
 
 from dashboards.parts import parts, viewer, zone
+from dashboards.texts import gettext, language, set_up
 
 LANGUAGES: Final = {"fr": "Français", "en": "English"}
 COOKIE: Final = "language"
@@ -16,8 +16,7 @@ ONE_YEAR_S: Final = 365 * 24 * 3600
 
 def speak(app: Flask) -> None:
     """Choose the language of each request, and give the templates their ways to write times."""
-    app.config["BABEL_DEFAULT_LOCALE"] = "en"  # of the texts as they stand in the templates
-    Babel(app, locale_selector=choose, timezone_selector=_zone_name)
+    set_up(app, language=choose, zone=_zone_name)
     app.jinja_env.filters.update(
         clock=clock, day=day, short_day=short_day, duration=duration, iso=_iso
     )
@@ -33,11 +32,6 @@ def choose() -> str:
     if looking is not None and looking.language in LANGUAGES:
         return looking.language
     return request.accept_languages.best_match(LANGUAGES) or parts().settings.language
-
-
-def language() -> str:
-    """Give the language of this page."""
-    return str(get_locale() or "en")
 
 
 def clock(at: datetime) -> str:
@@ -58,7 +52,7 @@ def short_day(at: datetime) -> str:
 
 def duration(minutes: int) -> str:
     """Write a length of time: 45 min, 2 h, 2 h 05."""
-    sign, minutes = ("−" if minutes < 0 else ""), abs(minutes)
+    sign, minutes = ("\N{MINUS SIGN}" if minutes < 0 else ""), abs(minutes)
     hours, rest = divmod(minutes, 60)
     if not hours:
         return f"{sign}{rest} min"

@@ -1,6 +1,6 @@
 """Slow down whoever tries passwords: by their address, and by the log-in that they try."""
 
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask, request
 from flask_limiter import Limiter
@@ -18,8 +18,8 @@ _VIEW: Final = "account.enter"
 def limit(app: Flask) -> None:
     """Limit how often a log-in may be tried. Counted in memory, in each process."""
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
-    by_login = limiter.limit(PER_LOGIN, key_func=_login)
-    app.view_functions[_VIEW] = limiter.limit(PER_ADDRESS)(by_login(app.view_functions[_VIEW]))
+    view: Any = limiter.limit(PER_LOGIN, key_func=_login)(app.view_functions[_VIEW])
+    app.view_functions[_VIEW] = limiter.limit(PER_ADDRESS)(view)
 
 
 def _login() -> str:

@@ -18,6 +18,9 @@ _log = logging.getLogger(__name__)
 
 INTERVAL_S: Final = 0.3
 HEARTBEAT_S: Final = 10.0
+_GLANCE_S: Final = 1.0
+"""How often a stream asks whether its browser is still there."""
+
 _HELLO: Final = "retry: 2000\n\n"
 
 
@@ -70,12 +73,16 @@ class Hub:
         """How many streams are open."""
         return self._streams
 
-    def stream(self, site: SiteId, *, is_public: bool) -> "Stream":
+    def stream(
+        self, site: SiteId, *, is_public: bool, is_gone: Callable[[], bool] = lambda: False
+    ) -> "Stream":
         """Open a stream; close it when its browser has gone.
 
         Args:
             site: whose news.
             is_public: whether it tells only of the public numbers.
+            is_gone: says whether the browser has gone; where nobody can tell, a heart-beat that
+                can't be written does.
 
         Raises:
             TooManyStreamsError: there are as many as there may be; the page works without.
@@ -87,26 +94,32 @@ class Hub:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="live", daemon=True)
                 self._thread.start()
-        return Stream(self, site, is_public=is_public)
+        return Stream(self, site, is_public=is_public, is_gone=is_gone)
 
-    def wait_for(self, site: SiteId, known: str | None, *, is_public: bool) -> str | None:
+    def wait_for(
+        self, site: SiteId, known: str, *, is_public: bool, is_gone: Callable[[], bool]
+    ) -> str | None:
         """Wait until the mark is another one than `known`; blocks for a heart-beat at the most.
 
         Returns:
-            The mark, the same one if nothing has changed; None when the hub is closed.
+            The mark, the same one if nothing has changed; None when the stream should end: the hub
+            is closed, or the browser has gone.
         """
 
-        def mark() -> str | None:
+        def mark() -> str:
             marks = self._marks.get(site)
             if marks is None:
-                return None
+                return known
             return marks.public if is_public else marks.board
 
+        waited_s = 0.0
         with self._news:
-            self._news.wait_for(
-                lambda: self._is_closed or mark() not in (None, known), self._heartbeat_s
-            )
-            return None if self._is_closed else mark() or known or ""
+            while not self._is_closed and mark() == known and waited_s < self._heartbeat_s:
+                if is_gone():
+                    return None
+                self._news.wait(min(_GLANCE_S, self._heartbeat_s))
+                waited_s += _GLANCE_S
+            return None if self._is_closed else mark()
 
     def leave(self) -> None:
         """Count one stream less."""
@@ -158,9 +171,11 @@ class Hub:
 class Stream(Iterator[str]):
     """The text of one stream, piece by piece; `close` gives its place back."""
 
-    def __init__(self, hub: Hub, site: SiteId, *, is_public: bool) -> None:
-        self._hub, self._site, self._is_public = hub, site, is_public
-        self._known: str | None = None
+    def __init__(
+        self, hub: Hub, site: SiteId, *, is_public: bool, is_gone: Callable[[], bool]
+    ) -> None:
+        self._hub, self._site, self._is_public, self._is_gone = hub, site, is_public, is_gone
+        self._known = ""
         self._is_greeted = False
         self._is_closed = False
 
@@ -168,16 +183,18 @@ class Stream(Iterator[str]):
         """Give the next piece; blocks for a heart-beat at the most.
 
         Raises:
-            StopIteration: the hub is closed.
+            StopIteration: the hub is closed, or the browser has gone.
         """
         if not self._is_greeted:
             # At once, so that the browser knows that it is connected.
             self._is_greeted = True
             return _HELLO
-        mark = self._hub.wait_for(self._site, self._known, is_public=self._is_public)
+        mark = self._hub.wait_for(
+            self._site, self._known, is_public=self._is_public, is_gone=self._is_gone
+        )
         if mark is None:
             raise StopIteration
-        if mark == (self._known or ""):
+        if mark == self._known:
             return ": still here\n\n"
         self._known = mark
         return f"data: {mark}\n\n"

@@ -5,12 +5,12 @@ from typing import Final
 import msgspec
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask import session as browser_session
-from flask_babel import gettext, lazy_gettext
 from werkzeug.wrappers import Response
 
 from dashboards.guard import cookie_name
 from dashboards.languages import COOKIE, LANGUAGES, ONE_YEAR_S
 from dashboards.parts import a_viewer, parts, viewer
+from dashboards.texts import gettext, lazy_gettext
 from server import sessions
 from server.accounts import check_password
 from server.personal import Personal, personal

@@ -61,7 +61,9 @@ def curve_svg() -> Response:
 
 def _stream(*, is_public: bool) -> Response:
     try:
-        stream = parts().hub.stream(site_id(), is_public=is_public)
+        # waitress tells when it is asked to read on while it answers: see `dashboards.program`.
+        is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
+        stream = parts().hub.stream(site_id(), is_public=is_public, is_gone=is_gone)
     except TooManyStreamsError as error:
         return Response(f"{error}\n", 503, {"Retry-After": "30"}, mimetype="text/plain")
     # A proxy that gathers what it passes on would hold the news back.

@@ -1,12 +1,12 @@
 """The demonstration's panel: present a badge to a simulated door."""
 
 from flask import Blueprint, abort, flash, redirect, request, url_for
-from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from access.ids import DoorId
 from access.model import Reader
 from dashboards.parts import parts, site, site_id
+from dashboards.texts import gettext
 
 demo_pages = Blueprint("demo", __name__, url_prefix="/demo")
 

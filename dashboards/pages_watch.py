@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
-from flask_babel import gettext, lazy_gettext
-from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
 from access.ids import MemberId
 from access.presence import CountError
 from dashboards.parts import a_viewer, parts, site, site_id, viewer
+from dashboards.texts import Later, gettext, lazy_gettext
 from dashboards.words import refusal
 from server import sessions
 from server.board import RollCall
@@ -110,7 +109,7 @@ def recount() -> Response:
     return _do(lambda by: RecountedTotal(by=by, people=people), lazy_gettext("Counted."))
 
 
-def _do(make: Callable[[MemberId], DeskEvent], done: LazyString) -> Response:
+def _do(make: Callable[[MemberId], DeskEvent], done: Later) -> Response:
     """Hand what was asked for to the gate, say how it went, and show the page again."""
     event = make(a_viewer().member)
     try:

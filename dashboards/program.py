@@ -59,6 +59,8 @@ def run(
             threads=settings.threads,
             connection_limit=_BACKLOG_PER_THREAD * settings.threads + 100,
             ident=None,
+            # Reads on while it answers, and so hears when a browser has gone.
+            channel_request_lookahead=1,
         )
         serving = threading.Thread(target=server.run, name="pages", daemon=True)
         with hub_of(history_app):
@@ -66,6 +68,7 @@ def run(
             _log.info("pages at http://%s:%s/", host, server.effective_port)
             on_ready(server.effective_port)
             stop.wait()
-        # The hub has ended its streams: no thread is held, and the server can close.
+        # The hub has ended its streams, so that no thread is held.
+        server.task_dispatcher.shutdown()
         server.close()
         serving.join(5)

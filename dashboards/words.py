@@ -3,16 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from flask_babel import gettext, lazy_gettext, ngettext
-from flask_babel.speaklater import LazyString
-
 from access.policy import Reason
 from access.wording import message
-from dashboards.languages import language
+from dashboards.texts import Later, gettext, language, lazy_gettext, ngettext
 from server.board import Contact, Happening, Leaf, Occupancy
 from server.desk import DeskError
 
-_Text = Mapping[str, LazyString]
+_Text = Mapping[str, Later]
 
 OPEN: Final[_Text] = {
     "hours": lazy_gettext("Open: the desk is staffed"),
@@ -21,7 +18,7 @@ OPEN: Final[_Text] = {
     "closed": lazy_gettext("Closed"),
 }
 
-LEAF: Final[Mapping[Leaf, LazyString]] = {
+LEAF: Final[Mapping[Leaf, Later]] = {
     Leaf.LOCKED: lazy_gettext("Locked"),
     Leaf.UNLOCKED: lazy_gettext("Unlocked"),
     Leaf.HELD: lazy_gettext("Held unlocked"),
@@ -29,7 +26,7 @@ LEAF: Final[Mapping[Leaf, LazyString]] = {
     Leaf.UNKNOWN: lazy_gettext("Not known"),
 }
 
-CONTACT: Final[Mapping[Contact, LazyString]] = {
+CONTACT: Final[Mapping[Contact, Later]] = {
     Contact.ONLINE: lazy_gettext("Online"),
     Contact.SILENT: lazy_gettext("Silent"),
     Contact.OFFLINE: lazy_gettext("Offline: decides on its own"),
@@ -132,6 +129,8 @@ def why(reason: str) -> str:
 
 def count(seen: Occupancy) -> str:
     """Say the numbers in one line, for those who hear it."""
+    if not seen.high:
+        return gettext("Nobody is inside")
     people = ngettext("%(num)d person inside", "%(num)d people inside", seen.present)
     if seen.margin:
         people += " " + gettext("(up to %(high)d)", high=seen.high)
@@ -141,12 +140,7 @@ def count(seen: Occupancy) -> str:
 def refusal(error: DeskError) -> str:
     """Say why the desk refused, in the language of the page where the words are known."""
     text = str(error)
-    known = any(text == str(one) or text == _source(one) for one in _DESK)
-    return gettext(text) if known else text
-
-
-def _source(text: LazyString) -> str:
-    return str(text._args[0])  # noqa: SLF001 (the text before it is translated)
+    return next((str(one) for one in _DESK if one.source == text), text)
 
 
 def _decision(line: Happening) -> str:

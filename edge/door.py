@@ -4,14 +4,12 @@ A state machine without I/O, thread, clock or randomness. Losing the link, the s
 or getting them back, never moves the lock.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
-from access.ids import DoorId, RequestId, SiteId
+from access.ids import RequestId
 from access.model import Policy, Reader
-from access.watch import Watch
+from edge.condition import Kept, Rules, View
 from edge.contact import Leaf
 from edge.effects import Effect, PublishState, SendRequest, note
 from edge.entrance import Entrance
@@ -45,59 +43,6 @@ from edge.verdict import Asked, Verdict, from_server, to_record
 
 MOST_WAITING: Final = 8
 """How many requests may wait for the server at a time; about the next one the door decides."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What is set for one door.
-
-    Attributes:
-        decision_timeout_s: how long the server may take, in seconds.
-        held_after_s: how long the door may stand open, in seconds.
-        exit_stuck_s: how long the exit button may be down, in seconds.
-        has_contact: whether a contact says that the door is open.
-        clock_may_leap: whether the clock may leap ahead, as a demonstration's does.
-    """
-
-    site: SiteId
-    door: DoorId
-    decision_timeout_s: float = 0.4
-    held_after_s: float = 30.0
-    exit_stuck_s: float = 60.0
-    has_contact: bool = True
-    clock_may_leap: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What a door remembers of the time before it was started.
-
-    Attributes:
-        policy: the last one, its signature checked anew.
-        watch: the watch that it knew of.
-        is_locked_down: whether it was locked down.
-        was_held: whether it was in passage mode.
-        done: the commands that were done, with their expiry.
-        last_at: the time of its last record.
-    """
-
-    policy: Policy | None = None
-    watch: Watch | None = None
-    is_locked_down: bool = False
-    was_held: bool = False
-    done: Mapping[str, datetime] = field(default_factory=dict)
-    last_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """The door's condition, as `state` tells it."""
-
-    lock: Literal["locked", "unlocked", "held"]
-    contact: Literal["closed", "open", "none"]
-    policy: int | None
-    clock_ms: int | None
-    readers: Mapping[str, str]
 
 
 class Door:

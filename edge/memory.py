@@ -7,7 +7,7 @@ from access.messages import InvalidMessageError, PolicySnapshot, decode
 from access.model import Policy
 from access.snapshot import SnapshotError, Verify, unseal
 from edge import knowledge, obedience, passage
-from edge.door import Kept
+from edge.condition import Kept
 from edge.outbox import Outbox
 
 _log = logging.getLogger(__name__)

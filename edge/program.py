@@ -9,16 +9,18 @@ from typing import Final
 import uuid6
 
 from access.ids import DoorId, RequestId, SiteId
-from edge.door import Door, Rules
+from edge.condition import Rules
+from edge.door import Door
 from edge.events import ContactChanged, ExitButton, Faulted, Started, TamperChanged
 from edge.mailbox import Mailbox
 from edge.memory import recall
 from edge.outbox import Outbox
 from edge.parts import Parts, lock_and_leave, open_parts
+from edge.postroom import last_will
 from edge.presentation import ReaderEvent
 from edge.settings import DoorUnitSettings
-from edge.unit import DoorUnit, last_will
-from runtime.clock import clock_from
+from edge.unit import DoorUnit
+from runtime.clock import Clock, clock_from
 from runtime.keys import read_badge_key, verifier
 from runtime.link_paho import Login, PahoLink
 from runtime.settings import read_secret
@@ -53,20 +55,23 @@ def run(
     with contextlib.ExitStack() as stack:
         # The hardware first: from here on the lock is locked, whatever else fails.
         later = _Later()
-        parts = open_parts(
+        parts = open_parts(settings, stack=stack, on_reader=later.on_reader, on_fuse=later.on_fuse)
+        site, door = SiteId(settings.site), DoorId(settings.door)
+        outbox = stack.enter_context(Outbox(settings.outbox, site=site, door=door))
+        mailbox = Mailbox(site=site, door=door, verify=verifier(settings.server_key_file))
+        later.unit = unit = _make_unit(
             settings,
-            stack=stack,
-            on_reader=later.on_reader,
-            on_fuse=later.on_fuse,
+            parts=parts,
+            outbox=outbox,
+            mailbox=mailbox,
+            clock=_open_clock(settings, stack),
+            on_turn=on_turn,
         )
-        unit = _make_unit(settings, parts, stack, on_turn)
-        later.unit = unit
         _connect_wires(unit, parts)
-        link = _open_link(settings, unit, stack)
-        unit.connect(link)
+        unit.connect(stack.enter_context(_open_link(settings, unit, mailbox)))
         for reader in parts.readers.values():
             stack.enter_context(reader)
-        return unit.run(stop, _started(parts, unit))
+        return unit.run(stop, _started(parts, outbox))
 
 
 def make_safe(settings: DoorUnitSettings) -> None:
@@ -101,24 +106,29 @@ class _Later:
             self.unit.post(Faulted())
 
 
-def _make_unit(
-    settings: DoorUnitSettings,
-    parts: Parts,
-    stack: contextlib.ExitStack,
-    on_turn: Callable[[], None],
-) -> DoorUnit:
-    site, door = SiteId(settings.site), DoorId(settings.door)
-    verify = verifier(settings.server_key_file)
-    outbox = stack.enter_context(Outbox(settings.outbox, site=site, door=door))
+def _open_clock(settings: DoorUnitSettings, stack: contextlib.ExitStack) -> Clock:
     clock = clock_from(settings.clock)
     if isinstance(clock, contextlib.AbstractContextManager):
         stack.enter_context(clock)
+    return clock
+
+
+def _make_unit(
+    settings: DoorUnitSettings,
+    *,
+    parts: Parts,
+    outbox: Outbox,
+    mailbox: Mailbox,
+    clock: Clock,
+    on_turn: Callable[[], None],
+) -> DoorUnit:
+    kept = recall(outbox, mailbox.verify)
     return DoorUnit(
-        door=Door(rules=_rules(settings), new_id=_new_id, kept=recall(outbox, verify)),
+        door=Door(rules=_rules(settings), new_id=_new_id, kept=kept),
         outbox=outbox,
         lock=parts.lock,
         signals=parts.signals,
-        mailbox=Mailbox(site=site, door=door, verify=verify),
+        mailbox=mailbox,
         badge_key=read_badge_key(settings.badge_key_file),
         clock=clock,
         version=version(),
@@ -148,36 +158,33 @@ def _connect_wires(unit: DoorUnit, parts: Parts) -> None:
         parts.tamper.on_change(lambda is_open: unit.post(TamperChanged(is_open=is_open)))
 
 
-def _started(parts: Parts, unit: DoorUnit) -> Started:
+def _started(parts: Parts, outbox: Outbox) -> Started:
     return Started(
         version=version(),
         is_open=parts.contact is not None and parts.contact.is_active,
         is_exit_pressed=parts.exit_button is not None and parts.exit_button.is_active,
         is_case_open=parts.tamper is not None and parts.tamper.is_active,
-        lost_outbox=unit.lost_outbox,
+        lost_outbox=outbox.lost,
     )
 
 
-def _open_link(settings: DoorUnitSettings, unit: DoorUnit, stack: contextlib.ExitStack) -> PahoLink:
+def _open_link(settings: DoorUnitSettings, unit: DoorUnit, mailbox: Mailbox) -> PahoLink:
     mqtt = settings.mqtt
-    site, door = SiteId(settings.site), DoorId(settings.door)
     password = read_secret(mqtt.password_file) if mqtt.password_file is not None else None
-    return stack.enter_context(
-        PahoLink(
-            host=mqtt.host,
-            port=mqtt.port,
-            client_id=settings.client_name,
-            login=Login(
-                username=mqtt.username,
-                password=password,
-                ca_file=mqtt.ca_file,
-                certificate_file=mqtt.certificate_file,
-                key_file=mqtt.key_file,
-            ),
-            wishes=unit.wishes(),
-            will=last_will(site, door),
-            on_event=unit.post,
-        )
+    return PahoLink(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=settings.client_name,
+        login=Login(
+            username=mqtt.username,
+            password=password,
+            ca_file=mqtt.ca_file,
+            certificate_file=mqtt.certificate_file,
+            key_file=mqtt.key_file,
+        ),
+        wishes=mailbox.wishes(),
+        will=last_will(mailbox.site, mailbox.door),
+        on_event=unit.post,
     )
 
 

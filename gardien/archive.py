@@ -51,8 +51,10 @@ def write_backup(folder: Folder, target: Path, passphrase: str) -> list[Part]:
     with _new_file(target) as file, tempfile.TemporaryDirectory(dir=folder.path) as place:
         written: list[Part] = []
         with VaultWriter(file, passphrase) as vault, _writing(vault) as tar:
-            for path in _plain_files(folder.path, target, Path(place)):
-                written.append(_add(tar, path, path.relative_to(folder.path)))
+            written += [
+                _add(tar, path, path.relative_to(folder.path))
+                for path in _plain_files(folder.path, target, Path(place))
+            ]
             for path in databases:
                 copy = Path(place) / path.name
                 snapshot(path, copy)
@@ -70,16 +72,13 @@ def read_backup(source: Path, passphrase: str, into: Path | None = None) -> list
     Raises:
         ArchiveError: it is no backup, or the passphrase is another.
     """
-    parts: list[Part] = []
     try:
         with source.open("rb") as file:
             vault = cast("Any", VaultReader(file, passphrase))
             with tarfile.open(fileobj=vault, mode="r|") as tar:
-                for entry in tar:
-                    parts.append(_take(tar, entry, into))
+                return [_take(tar, entry, into) for entry in tar]
     except (VaultError, tarfile.TarError) as error:
         raise ArchiveError(f"{source}: {error}") from error
-    return parts
 
 
 def restore_backup(source: Path, path: Path, passphrase: str) -> ServerSettings:
@@ -163,19 +162,21 @@ def _take(tar: tarfile.TarFile, entry: tarfile.TarInfo, into: Path | None) -> Pa
     if content is None or name.is_absolute() or ".." in name.parts:
         raise ArchiveError(f"the backup holds {entry.name!r}, which is no file of an installation")
     if into is None:
-        return Part(name=entry.name, digest=hashlib.file_digest(content, "sha256").hexdigest())
+        return Part(name=entry.name, digest=_copied(content, None))
     make_private((into / name).parent)
-    return Part(name=entry.name, digest=_copied(content, into / name))
-
-
-def _copied(content: IO[bytes], path: Path) -> str:
-    """Write a file for its owner alone, however large, and give its SHA-256."""
-    digest = hashlib.sha256()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+    descriptor = os.open(into / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     with os.fdopen(descriptor, "wb") as file:
-        while piece := content.read(PIECE):
-            digest.update(piece)
+        return Part(name=entry.name, digest=_copied(content, file))
+
+
+def _copied(content: IO[bytes], file: BinaryIO | None) -> str:
+    """Give the SHA-256 of a content, however large, and write it into a file if there is one."""
+    digest = hashlib.sha256()
+    while piece := content.read(PIECE):
+        digest.update(piece)
+        if file is not None:
             file.write(piece)
+    if file is not None:
         file.flush()
         os.fsync(file.fileno())
     return digest.hexdigest()

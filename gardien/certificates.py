@@ -114,7 +114,7 @@ def check_certificate(path: Path) -> bytes:
 def _name(name: str) -> x509.Name:
     if len(name) > MOST_NAME:
         raise CertificateError(
-            f"{name} has {len(name)} characters, and the name in a certificate at most {MOST_NAME}; "
+            f"{name} has {len(name)} characters, and a certificate's name at most {MOST_NAME}; "
             "use a password, or a shorter id"
         )
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -219,7 +219,7 @@ def _badges(installation: Installation) -> Findings:
         yield _mind("badges: none yet; give one with `gardien badge assign`")
     elif weak and careless:
         yield _mind(
-            f"badges: {len(weak)} of {len(active)} are of level L0, which is copied in seconds, and "
+            f"badges: {len(weak)} of {len(active)} are of level L0, copied in seconds, and "
             f"{', '.join(careless)} takes them after hours; see level_after_hours in gardien.toml"
         )
     else:

@@ -45,7 +45,7 @@ _SUMMARIES: Final = {
 COMMANDS: Final = {
     name: Later(f"gardien.commands.{name}", summary) for name, summary in _SUMMARIES.items()
 }
-"""Each command with the line that `gardien --help` gives it, in the order of a reader's first days."""
+"""The commands, in the order in which somebody new meets them."""
 
 
 class Gardien(LazyGroup):
@@ -79,19 +79,23 @@ def _status(group: click.Group, args: Sequence[str] | None, name: str, extra: An
     except click.UsageError as error:
         _say(error.ctx.command_path if error.ctx else name, _with_help(error))
         return CALLED_WRONGLY
-    except click.ClickException as error:
-        _say(name, error.format_message())
-        return FAILED
-    except BrokenPipeError:
-        _forget_output()
-        return FAILED
-    except Exception as error:
-        if not is_expected(error):
-            raise
-        _log.debug("the whole of the error:", exc_info=error)
-        _say(name, one_line(error))
+    except Exception as error:  # noqa: BLE001 (told in one line, or raised again)
+        _tell(name, error)
         return FAILED
     return DONE
+
+
+def _tell(name: str, error: Exception) -> None:
+    """Tell an error that a user can cause in one line; raise any other again."""
+    if isinstance(error, BrokenPipeError):
+        _forget_output()
+    elif isinstance(error, click.ClickException):
+        _say(name, error.format_message())
+    elif is_expected(error):
+        _log.debug("the whole of the error:", exc_info=error)
+        _say(name, one_line(error))
+    else:
+        raise error
 
 
 def _with_help(error: click.UsageError) -> str:
@@ -111,6 +115,7 @@ def _forget_output() -> None:
 
 
 @click.group(
+    "gardien",
     cls=Gardien,
     later=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

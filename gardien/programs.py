@@ -2,11 +2,13 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+_PATIENCE_S: Final = 1.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -14,23 +16,23 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 def told_to_stop() -> Iterator[threading.Event]:
     """Give an event that SIGTERM or SIGINT sets; for the main thread only.
 
-    The first signal asks the program to end in good order. From then on the signals do again what
-    they did before, so that a second one ends a program that hangs.
+    The first signal asks the program to end in good order. One that comes a second or more later
+    ends it at once, as a Ctrl-C would, for a program that hangs.
     """
     stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    patience_ends = float("inf")
 
     def ask(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        restore()
+        nonlocal patience_ends
+        if time.monotonic() >= patience_ends:
+            raise KeyboardInterrupt
+        if not stop.is_set():
+            patience_ends = time.monotonic() + _PATIENCE_S
+            stop.set()
 
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    for number in _SIGNALS:
-        signal.signal(number, ask)
+    before = {number: signal.signal(number, ask) for number in _SIGNALS}
     try:
         yield stop
     finally:
-        restore()
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -18,7 +18,7 @@ class FolderTakenError(CommandError):
 
 
 def make_private(path: Path) -> None:
-    """Make a folder, and those above it, for their owner alone; one that is there stays as it is."""
+    """Make a folder, and those above it, for their owner alone; one that is there stays."""
     path.mkdir(mode=_FOLDER_OWNER_ONLY, parents=True, exist_ok=True)
 
 

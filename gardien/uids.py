@@ -15,7 +15,7 @@ UID_HELP: Final = (
 )
 
 
-class Uid(click.ParamType):
+class Uid(click.ParamType[bytes]):
     """A UID of 4, 7 or 10 bytes; `-` is read from standard input only when the command asks."""
 
     name = "UID"

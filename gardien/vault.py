@@ -1,7 +1,7 @@
 """One encrypted file: a stream under a passphrase that shows any change, cut or exchange.
 
-The key comes from the passphrase by scrypt (RFC 7914). The content goes through AES-256-GCM (NIST SP
-800-38D) in pieces of 1 MiB, each under a nonce that holds its number and whether it is the last
+The key comes from the passphrase by scrypt (RFC 7914). The content goes through AES-256-GCM (NIST
+SP 800-38D) in pieces of 1 MiB, each under a nonce that holds its number and whether it is the last
 one, as in the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár, 2015).
 """
 

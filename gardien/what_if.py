@@ -57,20 +57,21 @@ class Assumed:
 
 def assume(
     policy: Policy,
+    what_if: WhatIf,
+    *,
     door: DoorId,
     member: MemberId | None,
     at: datetime,
-    what_if: WhatIf,
     site: SiteState | None,
 ) -> Assumed:
     """Give the state for an explanation. Pure.
 
     Args:
         policy: that decides.
+        what_if: what to assume.
         door: which is asked.
         member: whose badge it is; None for nobody's.
         at: the time in question.
-        what_if: what to assume.
         site: the state of the site now; None for another time, or for a door on its own.
     """
     state = _empty(what_if) if site is None else _as_it_is(site, door)
@@ -157,7 +158,7 @@ def _watch(
 
 
 def _authorization(policy: Policy, at: datetime) -> Authorization:
-    """Find the authorization under which a watch would be held; one for members if there is none."""
+    """Find the authorization that a watch would be held under; if there is none, make one up."""
     holding = [policy.holding(guardian, at) for guardian in policy.authorizations]
     found = [one for one in holding if one is not None]
     return max(

@@ -24,7 +24,7 @@ from server.ledger import StoredEntry
 from server.settings import SiteSettings
 from server.state import SiteState, from_json
 
-_LINES: Final = 24
+_LINES: Final = 16
 _LOOKED_THROUGH: Final = 160
 _ALERTS: Final = 6
 _ALERTS_WITHIN: Final = 4_000

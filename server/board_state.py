@@ -1,5 +1,6 @@
 """Make of a site's state what the pages show. Pure: names and the time are given."""
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
@@ -72,7 +73,7 @@ def inside_of(
     return tuple(
         sorted(
             _inside(state, site, name, guardians),
-            key=lambda one: (one.person.name.casefold(), one.person.id),
+            key=lambda one: (_sort_key(one.person.name), one.person.id),
         )
     )
 
@@ -88,6 +89,12 @@ def _inside(
             since=stay.since,
             door=None if stay.door is None else doors.get(stay.door, stay.door),
         )
+
+
+def _sort_key(name: str) -> str:
+    """Give a name as a list is searched by it: E and É are the same letter."""
+    plain = unicodedata.normalize("NFKD", name)
+    return "".join(letter for letter in plain if not unicodedata.combining(letter)).casefold()
 
 
 def _opening(state: SiteState, now: datetime) -> Opening:

@@ -1,17 +1,14 @@
 """Events from iCalendar text, and back (RFC 5545).
 
-`X-GARDIEN-EXPECTED`, `X-GARDIEN-AUDIENCE` and `X-GARDIEN-GUARDIAN` say what the format has no words
-for. Local times that the clock shows twice, or never, mean what they mean for opening hours.
+Local times that the clock shows twice, or never, mean what they mean for opening hours.
 """
 
-import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import icalendar
@@ -20,42 +17,41 @@ from icalendar.timezone import tzp
 
 from access.instants import Span, to_rfc3339
 from access.model import Audience
+from server.calendar_checks import (
+    Component,
+    EventError,
+    check_blocks,
+    check_event,
+    named_errors,
+)
+from server.calendar_people import (
+    AUDIENCE,
+    EXPECTED,
+    audience_of,
+    emails_of,
+    expected_of,
+    guardians_of,
+)
 from server.calendar_zones import to_instant
 
-AUDIENCE: Final = "X-GARDIEN-AUDIENCE"
-EXPECTED: Final = "X-GARDIEN-EXPECTED"
-GUARDIAN: Final = "X-GARDIEN-GUARDIAN"
-
-MOST_EXPECTED: Final = 100_000
-"""More people than this are a slip of the pen."""
+__all__ = [
+    "EventError",
+    "EventSource",
+    "Listed",
+    "Occurrence",
+    "occurrences",
+    "read_events",
+    "write_calendar",
+]
 
 # Which component of its event an occurrence was made from; written while reading, never sent.
 _ORIGIN: Final = "X-GARDIEN-ORIGIN"
 _PRODUCT: Final = "-//gardien//gardien//EN"
-_CATEGORIES: Final[Mapping[str, Audience]] = {
-    "members": Audience.MEMBERS,
-    "membres": Audience.MEMBERS,
-    "registered": Audience.REGISTERED,
-    "inscrits": Audience.REGISTERED,
-    "public": Audience.PUBLIC,
-}
-_TIMES: Final = ("DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "RDATE", "EXDATE")
-_NEEDED: Final = frozenset({*_TIMES, "RRULE", "STATUS", "ATTENDEE", "CATEGORIES"})
-_TOO_OFTEN: Final = frozenset({"SECONDLY", "MINUTELY", "HOURLY"})
-_MOST_A_DAY: Final = 24
 # Occurrences are looked for this much wider, since a floating time may lie in any zone.
 _AROUND: Final = timedelta(days=2)
-_BLOCK: Final = re.compile(r"(BEGIN|END):[ \t]*(\S+)[ \t]*", re.IGNORECASE)
 # What the library reads of zones is kept for the whole process, by name: two files that define
 # the same name would share the first one's. It is forgotten before each reading.
 _reading: Final = Lock()
-
-Component = Any
-"""A component of `icalendar`, which gives its properties no types."""
-
-
-class EventError(ValueError):
-    """A calendar that can't be used; the message says which event, and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,11 +131,13 @@ def read_events(text: str, site_zone: ZoneInfo) -> tuple[EventSource, ...]:
         if str(calendar.get("METHOD", "")).upper() == "CANCEL":
             continue
         for event in calendar.walk("VEVENT"):
-            with _named_errors(event):
-                _check(event)
+            with named_errors(event):
+                check_event(event)
             by_uid.setdefault(str(event["UID"]), []).append(event)
-    sources = (_source(uid, components, site_zone) for uid, components in by_uid.items())
-    return tuple(sources)
+    sources = tuple(_source(uid, components, site_zone) for uid, components in by_uid.items())
+    for source in sources:
+        _try(source)
+    return sources
 
 
 def occurrences(
@@ -224,7 +222,7 @@ def _watched_by(names: tuple[str, ...], language: str) -> str:
 
 
 def _calendars(text: str) -> list[Component]:
-    _check_blocks(text)
+    check_blocks(text)
     try:
         with _reading, warnings.catch_warnings():
             # It guesses names such as /freeassociation.sourceforge.net/Europe/Paris, and warns.
@@ -235,81 +233,6 @@ def _calendars(text: str) -> list[Component]:
         raise EventError(f"this is not iCalendar that can be read: {error}") from error
 
 
-def _check_blocks(text: str) -> None:
-    """Make sure that each block that begins ends, which the library does not."""
-    inside: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        block = _BLOCK.fullmatch(line)
-        if block is None:
-            continue
-        name = block[2].upper()
-        if block[1].upper() == "BEGIN":
-            if not inside and name != "VCALENDAR":
-                raise EventError(f"line {number}: {name} is in no VCALENDAR")
-            inside.append(name)
-        elif not inside or inside.pop() != name:
-            raise EventError(f"line {number}: END:{name} ends nothing that began")
-    if inside:
-        raise EventError(f"the calendar is cut off: {inside[-1]} does not end")
-    if "BEGIN:VCALENDAR" not in text.upper():
-        raise EventError("this is not iCalendar: there is no BEGIN:VCALENDAR")
-
-
-def _check(event: Component) -> None:
-    for name, problem in event.errors:
-        if name is None or name.upper() in _NEEDED:
-            raise EventError(f"{_named(event)}: {name} can't be understood: {problem}")
-    if not str(event.get("UID", "")).strip():
-        raise EventError(f"{_named(event)}: it has no UID")
-    if "DTSTART" not in event:
-        raise EventError(f"{_named(event)}: it has no DTSTART")
-    for name in _TIMES:
-        _check_zone(event, name)
-    _check_rule(event)
-    _check_end(event)
-
-
-def _check_zone(event: Component, name: str) -> None:
-    for value in _all(event, name):
-        zone = value.params.get("TZID")
-        times = [part.dt for part in value.dts] if hasattr(value, "dts") else [value.dt]
-        for moment in times:
-            start = moment[0] if isinstance(moment, tuple) else moment
-            if zone is not None and isinstance(start, datetime) and start.tzinfo is None:
-                raise EventError(
-                    f"{_named(event)}: {name} is in the time zone {zone!r}, "
-                    "which the calendar does not define and nobody else knows"
-                )
-
-
-def _check_rule(event: Component) -> None:
-    for rule in _all(event, "RRULE"):
-        often = {str(frequency).upper() for frequency in rule.get("FREQ", [])}
-        a_day = 1
-        for part in ("BYHOUR", "BYMINUTE", "BYSECOND"):
-            a_day *= max(1, len(rule.get(part, [])))
-        if often & _TOO_OFTEN or a_day > _MOST_A_DAY:
-            raise EventError(
-                f"{_named(event)}: RRULE repeats more than {_MOST_A_DAY} times a day; "
-                "an event takes place on days"
-            )
-
-
-def _check_end(event: Component) -> None:
-    if "DURATION" in event and event["DURATION"].dt < timedelta(0):
-        raise EventError(f"{_named(event)}: DURATION is less than nothing")
-    if "DTEND" not in event:
-        return
-    start, end = event["DTSTART"].dt, event["DTEND"].dt
-    if isinstance(start, datetime) != isinstance(end, datetime):
-        raise EventError(f"{_named(event)}: one of DTSTART and DTEND is a date, the other a time")
-    if to_instant(end, _UTC, is_end=True) < to_instant(start, _UTC, is_end=False):
-        raise EventError(f"{_named(event)}: DTEND is before DTSTART")
-
-
-_UTC: Final = ZoneInfo("UTC")
-
-
 def _source(uid: str, components: list[Component], site_zone: ZoneInfo) -> EventSource:
     title = str(components[0].get("SUMMARY", ""))
     for number, component in enumerate(components):
@@ -317,11 +240,21 @@ def _source(uid: str, components: list[Component], site_zone: ZoneInfo) -> Event
     return EventSource(uid=uid, title=title, site_zone=site_zone, _components=tuple(components))
 
 
+def _try(source: EventSource) -> None:
+    """Look for trouble now: what can't be followed later is no good calendar either."""
+    for component in source._components:  # noqa: SLF001 (made for this module)
+        with named_errors(component):
+            audience_of(component)
+            expected_of(component)
+            start = to_instant(component["DTSTART"].dt, source.site_zone, is_end=False)
+            list(_unrolled(source, start, start + _AROUND))
+
+
 def _unrolled(source: EventSource, first: datetime, last: datetime) -> Iterator[Occurrence]:
     calendar = icalendar.Calendar()
     for component in source._components:  # noqa: SLF001 (made for this module)
         calendar.add_component(component)
-    with _named_errors(source._components[0]):  # noqa: SLF001 (made for this module)
+    with named_errors(source._components[0]):  # noqa: SLF001 (made for this module)
         query = recurring_ical_events.of(calendar)
         found = query.between(first.astimezone(UTC) - _AROUND, last.astimezone(UTC) + _AROUND)
         taking_place = [one for one in found if _status(one) != "CANCELLED"]
@@ -331,17 +264,6 @@ def _unrolled(source: EventSource, first: datetime, last: datetime) -> Iterator[
 
 def _status(component: Component) -> str:
     return str(component.get("STATUS", "")).upper()
-
-
-@contextmanager
-def _named_errors(event: Component) -> Iterator[None]:
-    """Turn what the libraries, or sums of dates, raise into our error, with the event's name."""
-    try:
-        yield
-    except EventError:
-        raise
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-        raise EventError(f"{_named(event)}: it can't be understood: {error}") from error
 
 
 def _occurrence(source: EventSource, component: Component) -> Occurrence | None:
@@ -355,10 +277,10 @@ def _occurrence(source: EventSource, component: Component) -> Occurrence | None:
         title=str(component.get("SUMMARY", "")),
         start=start,
         end=end,
-        expected=_expected(component),
-        audience=_audience(component),
-        guardians=_guardians(component),
-        attendees=frozenset(_emails(component)),
+        expected=expected_of(component),
+        audience=audience_of(component),
+        guardians=guardians_of(component),
+        attendees=frozenset(emails_of(component)),
     )
 
 
@@ -393,70 +315,3 @@ def _recurrence(source: EventSource, component: Component) -> str:
         moved = _origin(source, component)
         moment = start - (moved["DTSTART"].dt - moved["RECURRENCE-ID"].dt)
     return to_rfc3339(to_instant(moment, source.site_zone, is_end=False))
-
-
-def _expected(event: Component) -> int | None:
-    written = _texts(event, EXPECTED)
-    if not written:
-        return None
-    if len(written) > 1 or not re.fullmatch(r"[0-9]{1,6}", written[0]):
-        raise EventError(
-            f"{_named(event)}: {EXPECTED} must be one whole number up to {MOST_EXPECTED}"
-        )
-    if int(written[0]) > MOST_EXPECTED:
-        raise EventError(f"{_named(event)}: {EXPECTED} must be at most {MOST_EXPECTED}")
-    return int(written[0])
-
-
-def _audience(event: Component) -> Audience:
-    written = [text.lower() for text in _texts(event, AUDIENCE)]
-    unknown = [text for text in written if text not in _CATEGORIES]
-    if unknown:
-        raise EventError(
-            f"{_named(event)}: {AUDIENCE} must be members, registered or public, not {unknown[0]!r}"
-        )
-    categories = [
-        str(category).strip().lower() for one in _all(event, "CATEGORIES") for category in one.cats
-    ]
-    named = {_CATEGORIES[text] for text in written or categories if text in _CATEGORIES}
-    if len(named) > 1:
-        both = ", ".join(sorted(audience.value for audience in named))
-        raise EventError(f"{_named(event)}: it names more than one audience: {both}")
-    return named.pop() if named else Audience.MEMBERS
-
-
-def _guardians(event: Component) -> frozenset[str]:
-    written = [name.strip() for text in _texts(event, GUARDIAN) for name in text.split(",")]
-    named = {_without_mailto(name).lower() for name in written if name}
-    return frozenset(named) | frozenset(_emails(event, role="CHAIR"))
-
-
-def _emails(event: Component, role: str | None = None) -> Iterator[str]:
-    """Give the e-mails of who were invited, in that role if one is given, and have not declined."""
-    for attendee in _all(event, "ATTENDEE"):
-        told = {name: str(value).upper() for name, value in attendee.params.items()}
-        if told.get("PARTSTAT") == "DECLINED" or told.get("CUTYPE") in {"ROOM", "RESOURCE"}:
-            continue
-        if role is not None and told.get("ROLE") != role:
-            continue
-        address = _without_mailto(str(attendee.params.get("EMAIL", attendee)))
-        if "@" in address:
-            yield address.lower()
-
-
-def _without_mailto(address: str) -> str:
-    address = address.strip()
-    return address[len("mailto:") :].strip() if address[:7].lower() == "mailto:" else address
-
-
-def _texts(event: Component, name: str) -> list[str]:
-    return [text for value in _all(event, name) if (text := str(value).strip())]
-
-
-def _all(event: Component, name: str) -> list[Component]:
-    found = event.get(name, [])
-    return found if isinstance(found, list) else [found]
-
-
-def _named(event: Component) -> str:
-    return f"event {str(event.get('SUMMARY', ''))!r} ({event.get('UID', 'no UID')})"

@@ -20,6 +20,7 @@ _BATCH: Final = 5_000
 _IDLE_S: Final = 5.0
 _GATHER_S: Final = 0.25
 _RETRY_S: Final = 5.0
+_FAULT_S: Final = 60.0
 
 
 class HistoryFollower:
@@ -52,6 +53,10 @@ class HistoryFollower:
                 _log.warning("the history waits: %s", error)
                 self._is_prepared = False
                 stop.wait(_RETRY_S)
+            except Exception:
+                # The history may be behind; it must never be silently at an end.
+                _log.exception("a fault keeps the history from going on")
+                stop.wait(_FAULT_S)
             else:
                 self._news.wait(_IDLE_S)
                 # What is committed meanwhile is copied with it, so that no badge waits for a copy.

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from access.ids import BadgeDigest, DoorId, RequestId
-from access.journal import ChainError, Head, check
+from access.journal import NO_HASH, ChainError, Head, check
 from access.messages import AccessDecision, InvalidMessageError, Record, to_record
 from access.model import Policy, Reader
 from access.policy import Decision, Request, State, UnknownDoorError, decide
@@ -22,6 +22,7 @@ from server.state import SiteState
 from server.turn import Turn
 
 DECISION: Final = "access.decided"
+SET_ASIDE: Final = "record_set_aside"
 
 
 class Gate:
@@ -141,19 +142,20 @@ class Gate:
         happened = turn.now
         for raw in event.records:
             seq = raw.get("seq")
-            if not isinstance(seq, int) or seq <= track.head.seq:
+            # Not isinstance: true is an int to Python, and would be written into the state.
+            if type(seq) is not int or seq <= track.head.seq:
                 continue
             if seq > track.head.seq + 1:
                 break
             try:
-                record = to_record(raw)
+                record = _not_ahead(to_record(raw), turn.now)
                 track.head = check(track.head, raw)
             except (InvalidMessageError, ChainError) as error:
+                track.head = Head(seq=seq, hash=_claimed_hash(raw))
                 self._put_aside(turn, event.door, raw, str(error))
-                track.head = Head(seq=seq, hash=str(raw.get("hash")))
                 continue
             self._keep(turn, event.door, raw, record)
-            happened = min(record.time, turn.now)
+            happened = record.time
         turn.effects.append(Acknowledge(door=event.door, seq=track.head.seq))
         return happened
 
@@ -169,8 +171,12 @@ class Gate:
         passages.apply(turn, door, record)
 
     def _put_aside(self, turn: Turn, door: DoorId, raw: dict[str, Any], why: str) -> None:
+        """Keep a record apart; the server's own chain vouches for the hole that it leaves."""
+        head = turn.state.door(door).head
         turn.effects.append(SetAside(door=door, record=raw, why=why))
-        turn.alert("record_set_aside", turn.now, {"door": door, "why": why})
+        turn.alert(
+            SET_ASIDE, turn.now, {"door": door, "why": why, "seq": head.seq, "hash": head.hash}
+        )
 
     def _listen(self, turn: Turn, event: DoorSaid) -> None:
         track = turn.state.door(event.door)
@@ -193,3 +199,17 @@ def _to_request(event: Asked, now: datetime) -> Request:
         reader=Reader(event.request.reader),
         badge=BadgeDigest(event.request.badge),
     )
+
+
+def _not_ahead(record: Record, now: datetime) -> Record:
+    """Take what a door says of the future as of now.
+
+    One wrong clock must not make all that comes later look old.
+    """
+    return record if record.time <= now else msgspec.structs.replace(record, time=now)
+
+
+def _claimed_hash(raw: dict[str, Any]) -> str:
+    """Give what the next record of a door has to name, if it can be named at all."""
+    claimed = raw.get("hash")
+    return claimed if isinstance(claimed, str) and len(claimed) == len(NO_HASH) else NO_HASH

@@ -37,11 +37,18 @@ PolicyOf = Callable[[SiteId], Policy]
 
 @dataclass(slots=True, kw_only=True)
 class _Remembered:
-    """A gate as it was after the transaction that made `version`."""
+    """What was so after the transaction that made `version`.
 
-    gate: Gate
+    Attributes:
+        state: changed in place by the gate while a transaction runs.
+        body: the state as it is committed.
+        policy: the rules, as they were when the database was last looked at.
+    """
+
+    state: SiteState
     version: int
     body: str
+    policy: Policy | None = None
 
 
 class Gatehouse:
@@ -89,9 +96,15 @@ class Gatehouse:
         return from_json(body)
 
     def has_due(self, site: SiteId, now: datetime) -> bool:
-        """Whether the clock alone would change anything at a site."""
+        """Whether the clock alone would change anything at a site.
+
+        To be asked some times a second: requests are decided by the rules as they were then.
+        """
+        policy = self._policy_of(site)
         with self._lock, self._database.reading() as connection:
-            return self._recall(connection, site).gate.has_due(now)
+            remembered = self._recall(connection, site)
+            remembered.policy = policy
+            return Gate(policy, remembered.state).has_due(now)
 
     def _handle_or_forget(
         self, site: SiteId, events: Sequence[Event], now: datetime
@@ -104,40 +117,40 @@ class Gatehouse:
             raise
 
     def _handle(self, site: SiteId, events: Sequence[Event], now: datetime) -> list[Effect]:
+        believed = self._believe(site, events)
+        policy = believed.policy if believed is not None else None
+        if policy is None:
+            policy = self._policy_of(site)
         with self._database.writing() as connection:
-            remembered = self._believe(site, events)
             answers: dict[str, Answer] = {}
-            if remembered is None:
-                remembered = self._recall(connection, site)
+            if believed is None:
                 answers = _earlier_answers(connection, site, events)
-            effects = _handled(remembered.gate, events, answers, now)
+            remembered = believed or self._recall(connection, site)
+            remembered.policy = policy
+            effects = _handled(Gate(policy, remembered.state), events, answers, now)
             # The state comes first: where another process was faster, it is its row that says so.
             _save(connection, site, remembered)
             _keep(connection, site, effects, now)
         return [e for e in effects if not isinstance(e, Keep | SetAside | Credit)]
 
     def _believe(self, site: SiteId, events: Sequence[Event]) -> _Remembered | None:
-        """Give the remembered gate where it may act before it is compared with the database.
+        """Give what is remembered where it need not be compared with the database first.
 
-        It may when all that happens are requests. Each decision writes the state and its request's
-        id: the first fails if the state is outdated, the second if it has been decided before.
+        That is where all that happens are requests. Each decision writes the state and its
+        request's id: the first fails if the state is outdated, the second if it has been decided
+        before. So a request takes two statements and no reading.
         """
-        remembered = self._remembered.get(site)
-        if remembered is None or not all(isinstance(event, Asked) for event in events):
-            return None
-        remembered.gate.policy = self._policy_of(site)
-        return remembered
+        if all(isinstance(event, Asked) for event in events):
+            return self._remembered.get(site)
+        return None
 
     def _recall(self, connection: Connection, site: SiteId) -> _Remembered:
-        """Give the remembered gate, read anew if another process has acted since."""
-        policy = self._policy_of(site)
+        """Give what is remembered, read anew if another process has acted since."""
         remembered = self._remembered.get(site)
         if remembered is None or remembered.version != ledger.state_version(connection, site):
             version, body = ledger.load_state(connection, site) or (0, to_json(SiteState()))
-            gate = Gate(policy, from_json(body))
-            remembered = _Remembered(gate=gate, version=version, body=body)
+            remembered = _Remembered(state=from_json(body), version=version, body=body)
             self._remembered[site] = remembered
-        remembered.gate.policy = policy
         return remembered
 
 
@@ -155,7 +168,7 @@ def _handled(
 
 
 def _save(connection: Connection, site: SiteId, remembered: _Remembered) -> None:
-    body = to_json(remembered.gate.state)
+    body = to_json(remembered.state)
     if body != remembered.body:
         remembered.version += 1
         remembered.body = body

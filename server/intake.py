@@ -23,6 +23,10 @@ MAX_BYTES: Final = 1_000_000
 """The largest message that is looked at: 100 records of 10 kB."""
 
 _LOG_EVERY_S: Final = 60.0
+_MOST_TOPICS: Final = 1_000
+
+OTHERS: Final = "others"
+"""What the count of invalid messages calls all topics after the first 1,000."""
 
 
 class UnknownSenderError(ValueError):
@@ -34,6 +38,9 @@ class Intake:
 
     Args:
         doors: the doors of each site.
+
+    Attributes:
+        invalid: how many messages were dropped, by topic.
     """
 
     def __init__(self, doors: Mapping[SiteId, frozenset[DoorId]]) -> None:
@@ -67,7 +74,9 @@ class Intake:
             raise UnknownSenderError(f"no door {topic.door!r} at site {topic.site!r} is configured")
         return topic.site, _event(topic.door, topic.what, message, mono)
 
-    def _count(self, topic: str, error: Exception, mono: float) -> None:
+    def _count(self, sent_on: str, error: Exception, mono: float) -> None:
+        is_known = sent_on in self.invalid or len(self.invalid) < _MOST_TOPICS
+        topic = sent_on if is_known else OTHERS
         self.invalid[topic] += 1
         if mono - self._logged.get(topic, -_LOG_EVERY_S) >= _LOG_EVERY_S:
             self._logged[topic] = mono

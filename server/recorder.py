@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from access.ids import DoorId
+from access.journal import SERVER
 from access.model import Reader
 from access.policy import Reason
 from server.history_points import Point, access_point, door_point, occupancy_point, watch_point
 from server.ledger import StoredEntry
 
 _Data = Mapping[str, Any]
+_Make = Callable[[StoredEntry, _Data], list[Point]]
 
 
 def points_of(entry: StoredEntry) -> list[Point]:
@@ -18,14 +20,15 @@ def points_of(entry: StoredEntry) -> list[Point]:
 
     Returns:
         Points at the time of what happened. What a door says in a form that no point can have makes
-        none: it stays in the ledger.
+        none, and so does what is not its to say: it stays in the ledger.
     """
-    make = _MAKERS.get(entry.kind)
+    makers = _OF_SERVER if entry.source == SERVER else _OF_DOORS
+    make = makers.get(entry.kind)
     if make is None:
         return []
     try:
         return make(entry, entry.record["data"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return []
 
 
@@ -84,9 +87,9 @@ def _closed(entry: StoredEntry, data: _Data) -> list[Point]:
     ]
 
 
-def _flagged(flag: str, *, value: bool) -> Callable[[StoredEntry, _Data], list[Point]]:
+def _flagged(flag: str, *, value: bool) -> _Make:
     def make(entry: StoredEntry, data: _Data) -> list[Point]:
-        door = DoorId(data.get("door", entry.source))
+        door = DoorId(data["door"] if entry.source == SERVER else entry.source)
         return [door_point(site=entry.site, door=door, at=entry.time, **{flag: value})]
 
     return make
@@ -109,16 +112,19 @@ def _watch(entry: StoredEntry, data: _Data) -> list[Point]:
     ]
 
 
-_MAKERS: Final[dict[str, Callable[[StoredEntry, _Data], list[Point]]]] = {
+_OF_SERVER: Final[dict[str, _Make]] = {
     "gardien.occupancy.changed": _occupancy,
     "gardien.access.decided": _decided,
+    "gardien.door.online": _flagged("online", value=True),
+    "gardien.door.offline": _flagged("online", value=False),
+    "gardien.watch.closed": _watch,
+}
+
+_OF_DOORS: Final[dict[str, _Make]] = {
     "gardien.access.granted": _passed,
     "gardien.access.denied": _passed,
     "gardien.door.closed": _closed,
     "gardien.door.held": _flagged("held", value=True),
     "gardien.door.released": _flagged("held", value=False),
     "gardien.door.forced": _flagged("forced", value=True),
-    "gardien.door.online": _flagged("online", value=True),
-    "gardien.door.offline": _flagged("online", value=False),
-    "gardien.watch.closed": _watch,
 }

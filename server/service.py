@@ -25,7 +25,7 @@ from runtime.clock import Clock
 from runtime.link import Incoming, Link, LinkDown, LinkEvent, LinkUp, Outgoing, Wish
 from server.database import DatabaseError
 from server.effects import Acknowledge, Announce, Answer, Effect
-from server.events import DoorEvent, Event
+from server.events import DoorEvent, DoorSaid, Event
 from server.gatehouse import TICK, Gatehouse
 from server.intake import Intake
 
@@ -130,6 +130,7 @@ class Service:
         self._on_commit = on_commit
         self.intake = Intake(doors)
         self._published: dict[SiteId, _Said] = {}
+        self._unheard: dict[tuple[SiteId, DoorId], DoorSaid] = {}
         self._next_tick = 0.0
 
     def run(self, stop: threading.Event, on_turn: Callable[[], None] = lambda: None) -> None:
@@ -159,6 +160,8 @@ class Service:
 
     def _handle(self, batch: list[LinkEvent]) -> None:
         by_site: dict[SiteId, list[DoorEvent]] = {}
+        for (site, _), said in self._unheard.items():
+            by_site.setdefault(site, []).append(said)
         for item in batch:
             match item:
                 case Incoming():
@@ -170,8 +173,19 @@ class Service:
                     self._published.clear()
                 case LinkDown():
                     _log.warning("the broker is out of reach: %s", item.why)
+        self._take_in(by_site)
+
+    def _take_in(self, by_site: Mapping[SiteId, Sequence[DoorEvent]]) -> None:
+        """Commit what doors have sent.
+
+        Should that not be possible now, doors ask and report again by themselves; but what a door
+        says of its own condition it says once, so that is kept for the next turn.
+        """
+        said = {(s, e.door): e for s, es in by_site.items() for e in es if isinstance(e, DoorSaid)}
+        self._unheard |= said
         for site, events in by_site.items():
             self._commit(site, events)
+        self._unheard.clear()
 
     def _commit(self, site: SiteId, events: Sequence[Event]) -> None:
         """Handle events together; should that fail by a fault of ours, each on its own."""

@@ -125,9 +125,7 @@ def find(connection: Connection, token: str, now: datetime) -> Session | None:
     ).one_or_none()
     if row is None:
         return None
-    return Session(
-        email=row.email, member=MemberId(row.member), created=row.created, seen=row.seen
-    )
+    return Session(email=row.email, member=MemberId(row.member), created=row.created, seen=row.seen)
 
 
 def touch(connection: Connection, token: str, now: datetime) -> None:

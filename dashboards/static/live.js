@@ -48,7 +48,7 @@
     source.onmessage = (news) => { say("live"); if (news.data !== body.dataset.mark) refresh(); };
     source.onerror = () => {
       say("away");
-      if (source.readyState === EventSource.CLOSED) { close(); setTimeout(() => { if (!document.hidden) open(); }, 15000); }
+      if (source.readyState === EventSource.CLOSED) { close(); setTimeout(() => { if (!document.hidden) open(); }, 10000); }
     };
   }
 

@@ -137,11 +137,11 @@ def _explain(
     is_now = at == here.now and what_if.alone is None
     assumed = assume(
         policy,
-        asked.door,
-        known.member if known is not None else None,
-        at,
         what_if,
-        installation.gatehouse.look(site) if is_now else None,
+        door=asked.door,
+        member=known.member if known is not None else None,
+        at=at,
+        site=installation.gatehouse.look(site) if is_now else None,
     )
     request = Request(at=at, door=asked.door, reader=asked.reader, badge=badge)
     return Explained(explanation=explain(policy, assumed.state, request), assumed=assumed)

@@ -16,8 +16,10 @@ from gardien.passphrases import ask_secret
 from gardien.plans import read_door, read_hours
 from gardien.secret_files import filled, refuse_taken
 from gardien.slugs import slug_of
+from runtime.settings import SettingsError
 from server import registry
 from server.accounts import PasswordHash, hash_password, save_password
+from server.folder import Folder
 from server.installation import open_installation
 from server.registry_members import checked
 
@@ -94,7 +96,7 @@ def command(**options: Any) -> None:  # noqa: ANN401 (click's; `Options` gives t
     secret = ask_secret("password", said.password_file, "--password-file", is_new=True)
     hashed = hash_password(secret)
     with filled(path) as place:
-        folder = found(place / "all", plan)
+        folder = _found(place / "all", plan)
         for door in plan.site.doors if said.simulated else ():
             found_simulated_door(folder, plan, door)
         _add_staff(folder.path, staff, hashed)
@@ -102,6 +104,15 @@ def command(**options: Any) -> None:  # noqa: ANN401 (click's; `Options` gives t
             part.rename(place / part.name)
         folder.path.rmdir()
     _say_next(path, plan, staff, is_simulated=said.simulated)
+
+
+def _found(path: Path, plan: Founding) -> Folder:
+    """Found it; what can't be used was typed, so the message names no file of ours."""
+    try:
+        return found(path, plan)
+    except SettingsError as error:
+        file = Folder(path=path).settings_file
+        raise SettingsError(str(error).removeprefix(f"{file}: ")) from error
 
 
 def _plan(said: Options) -> Founding:

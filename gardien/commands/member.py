@@ -351,11 +351,14 @@ def _ask(question: str) -> None:
 
 def _told(erased: Erased) -> list[str]:
     return [
-        f"{erased.member} is erased: the member, {erased.badges} badges, {erased.authorizations} "
-        f"authorizations, {erased.accounts} log-ins",
-        f"kept: {erased.entries} ledger entries with the id {erased.member} in place of a name, "
-        "since the chain of records must stay whole; after 90 days the id goes too",
-        f"kept: {erased.time_entries} entries of the time bank under the same id, for 5 years, "
-        "being accounts",
+        (
+            f"{erased.member} is erased: the member, {erased.badges} badges, "
+            f"{erased.authorizations} authorizations, {erased.accounts} log-ins"
+        ),
+        (
+            f"kept: {erased.entries} ledger entries with the id {erased.member} in place of a "
+            "name, since the chain of records must stay whole"
+        ),
+        (f"kept: {erased.time_entries} entries of the time bank under the same id, being accounts"),
         "kept: what calendars and backups hold; correct the calendar, and let old backups go",
     ]

@@ -19,6 +19,9 @@ def command() -> None:
     """
     call = this_call()
     call.log("INFO")
-    with told_to_stop() as stop, open_installation(call.data) as installation:
-        with Watchdog() as watchdog:
-            run(installation, stop, on_turn=watchdog.alive)
+    with (
+        told_to_stop() as stop,
+        open_installation(call.data) as installation,
+        Watchdog() as watchdog,
+    ):
+        run(installation, stop, on_turn=watchdog.alive)

@@ -129,6 +129,22 @@ def test_an_exception_without_windows_is_a_closed_day() -> None:
     assert hours.on(day) == ()
 
 
+def test_a_window_starts_at_the_first_and_ends_at_the_second_of_two_half_past_twos() -> None:
+    assert spans(on("2026-10-25", "02:30-04:00"), "2026-10-25") == ["10-25T00:30:00/10-25T03:00:00"]
+    assert spans(on("2026-10-25", "01:00-02:30"), "2026-10-25") == ["10-24T23:00:00/10-25T01:30:00"]
+    assert spans(on("2026-10-25", "02:15-02:30"), "2026-10-25") == ["10-25T00:15:00/10-25T01:30:00"]
+
+
+@pytest.mark.parametrize("local", ["2026-10-25T02:30:00", "2027-03-28T02:30:00"])
+@pytest.mark.parametrize("is_end", [True, False])
+def test_which_of_two_times_is_meant_is_said_by_the_rules_not_by_the_fold(
+    *, local: str, is_end: bool
+) -> None:
+    moment = datetime.fromisoformat(local)
+    folded = moment.replace(fold=1)
+    assert instant(folded, PARIS, is_end=is_end) == instant(moment, PARIS, is_end=is_end)
+
+
 def test_a_window_across_midnight_ends_on_the_next_day() -> None:
     assert window("22:00-02:00").crosses_midnight
     assert window("00:00-00:00").crosses_midnight

@@ -200,6 +200,9 @@ def test_every_request_has_one_answer_and_one_reason(
     assert decision.raises_alert == (decision.reason in ALERTING)
     assert (decision.opens_under is not None) == (decision.reason is Reason.WATCH_OPENED)
     assert decide(policy, state, request) == decision
+    badge = policy.badges.get(request.badge)
+    known = badge is not None and badge.member in policy.members
+    assert decision.member == (badge.member if badge is not None and known else None)
 
 
 @given(policies, states, requests)

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from access.ids import MemberId, SiteId
 from access.instants import Span
@@ -60,6 +62,37 @@ def test_of_several_authorizations_the_one_that_lasts_longest_serves(
     at = NOON + hours * HOUR
     found = (POLICY.authorization(GAELLE, at), POLICY.holding(GAELLE, at))
     assert tuple(a.id if a is not None else None for a in found) == (opening, holding)
+
+
+many = st.lists(
+    st.builds(
+        lambda start, hours, lead, grace: replace(
+            TALK,
+            id=f"{start} {hours} {lead} {grace}",
+            span=Span(start=NOON + start * HOUR, end=NOON + (start + hours) * HOUR),
+            lead=lead * HOUR,
+            grace=grace * HOUR,
+        ),
+        st.integers(0, 30),
+        st.integers(1, 30),
+        st.integers(0, 3),
+        st.integers(0, 3),
+    ),
+    max_size=12,
+)
+
+
+@given(many, st.integers(-5, 70), st.sampled_from([-1, 0, 1]))
+def test_the_authorization_is_the_one_that_looking_at_all_of_them_finds(
+    granted: list[Authorization], hours: int, beside: int
+) -> None:
+    at = NOON + hours * HOUR + beside * MICROSECOND
+    policy = replace(POLICY, authorizations={GAELLE: tuple(granted)})
+    by_length = sorted(granted, key=lambda a: (a.over_by, a.id), reverse=True)
+    assert policy.authorization(GAELLE, at) == next(
+        (a for a in by_length if a.allows_opening(at)), None
+    )
+    assert policy.holding(GAELLE, at) == next((a for a in by_length if a.allows_holding(at)), None)
 
 
 def test_nobody_else_is_authorized() -> None:

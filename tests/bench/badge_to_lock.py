@@ -62,7 +62,7 @@ from server.upgrade import upgrade
 
 SITE, DOOR = SiteId("malakoff"), DoorId("main")
 MEMBERS, INSIDE = 148, 60
-BLOCKS = 20
+BLOCKS = 400
 MOST_TIMES_FLOOR = 3.0
 GOAL_TIMES_FLOOR, GOAL_RATE = 1.5, 0.25
 PATIENCE_S = 30.0

@@ -39,13 +39,16 @@ place, quiet_place = world.place, world.quiet_place
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
     """Serve an application on a free port, as the program does."""
-    server = create_server(app, host="127.0.0.1", port=0, threads=16, ident=None)
+    server = create_server(
+        app, host="127.0.0.1", port=0, threads=16, ident=None, channel_request_lookahead=1
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         with world.hub_of(app):
             yield f"http://127.0.0.1:{server.effective_port}"
     finally:
+        server.task_dispatcher.shutdown()
         server.close()
         thread.join(5)
 
@@ -84,8 +87,9 @@ class Errors(list[str]):
 
 
 @pytest.fixture
-def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Open pages whose console must stay silent."""
+def new_page(chromium: Browser, serve: object) -> Iterator[Callable[..., Page]]:
+    """Open pages whose console must stay silent; they are closed before what serves them."""
+    del serve
     errors = Errors()
     with ExitStack() as stack:
 

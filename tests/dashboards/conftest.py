@@ -4,7 +4,7 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -89,7 +89,7 @@ contact = false
 STAFF, HOLDER, HEIR, NOMAD, NASTY = (
     MemberId(one) for one in ("salome", "claire", "bruno", "noor", "robert")
 )
-NASTY_NAME = "<script>alert(1)</script> O'Neil & \"Co\""
+NASTY_NAME = '<script>alert(1)</script> O\'Neil & "Co"'
 
 NAMED = (
     (STAFF, "Salomé Tessier", Plan.STAFF, False, "fr"),
@@ -133,6 +133,7 @@ class Place:
     follower: HistoryFollower
     heads: dict[DoorId, Head] = field(default_factory=dict)
     asked: int = 0
+    out: Reader = Reader.OUT
 
     @property
     def clock(self) -> DemoClock:
@@ -198,7 +199,7 @@ class Place:
         )
         self.handle(Reported(door=door, records=(record,)), at=at)
 
-    def say(self, door: DoorId, at: datetime | None = None, **state: Any) -> None:  # noqa: ANN401 (a message's fields)
+    def say(self, door: DoorId, at: datetime | None = None, **state: Any) -> None:
         moment = at or self.clock.now()
         self.handle(DoorSaid(door=door, state=DoorState(**({"at": moment} | state))), at=moment)
 
@@ -224,9 +225,7 @@ def open_place(folder: Path) -> Iterator[Place]:
         installation.open_history() as (history, cursors),
     ):
         history.prepare()
-        follower = HistoryFollower(
-            source=installation.database, cursors=cursors, history=history
-        )
+        follower = HistoryFollower(source=installation.database, cursors=cursors, history=history)
         place = Place(installation=installation, history=history, follower=follower)
         with installation.database.reading() as connection:
             for door in (MAIN, LAB):
@@ -374,17 +373,15 @@ def place(busy_folder: Path, tmp_path: Path) -> Iterator[Place]:
         yield place
 
 
-def make_app(place: Place, **others: Any) -> Flask:  # noqa: ANN401 (passed on)
-    app = create_app(
-        database=place.installation.database,
-        gatehouse=place.installation.gatehouse,
-        history=place.history,
-        settings=place.installation.settings,
-        clock=place.clock,
-        **others,
-    )
-    app.testing = False  # as people see it, errors and all
-    return app
+def make_app(place: Place, **others: Any) -> Flask:
+    parts = {
+        "database": place.installation.database,
+        "gatehouse": place.installation.gatehouse,
+        "history": place.history,
+        "settings": place.installation.settings,
+        "clock": place.clock,
+    }
+    return create_app(**(parts | others))
 
 
 def make_demo(place: Place) -> Demo:
@@ -426,10 +423,10 @@ class Browser:
 
     client: FlaskClient
 
-    def get(self, path: str, **others: Any) -> TestResponse:  # noqa: ANN401 (passed on)
+    def get(self, path: str, **others: Any) -> TestResponse:
         return self.client.get(path, **others)
 
-    def text(self, path: str, **others: Any) -> str:  # noqa: ANN401 (passed on)
+    def text(self, path: str, **others: Any) -> str:
         answer = self.get(path, **others)
         assert answer.status_code == 200, answer.text
         return answer.text
@@ -456,5 +453,18 @@ def browser_of(app: Flask) -> Callable[[str | None], Browser]:
         if who is not None:
             assert browser.log_in(who).status_code == 302
         return browser
+
+    return make
+
+
+@pytest.fixture
+def make_browser() -> Callable[..., AbstractContextManager[Browser]]:
+    """Give a browser, of nobody yet, on a place and an application of one's own."""
+
+    @contextmanager
+    def make(place: Place, **others: Any) -> Iterator[Browser]:
+        app = make_app(place, **others)
+        with hub_of(app):
+            yield Browser(app.test_client())
 
     return make

@@ -19,7 +19,8 @@ from access.model import (
     Reader,
 )
 from access.model import Door as DoorModel
-from edge.door import Door, Kept, Rules
+from edge.condition import Kept, Rules
+from edge.door import Door
 from edge.effects import (
     Effect,
     Keep,

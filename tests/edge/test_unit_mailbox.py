@@ -1,5 +1,6 @@
 """What comes over MQTT is checked at the border: what is not right is counted and dropped."""
 
+import hashlib
 import logging
 from datetime import UTC, datetime, timedelta
 
@@ -32,7 +33,7 @@ GOOD = AccessDecision(
 
 
 def sign(body: bytes) -> bytes:
-    return b"signed:" + body[:40]
+    return hashlib.sha256(b"a key" + body).digest()
 
 
 def mailbox() -> Mailbox:
@@ -109,12 +110,6 @@ def test_a_command_for_another_door_or_changed_on_the_way_is_dropped() -> None:
     lab = Mailbox(site=SITE, door=DoorId("lab"), verify=box.verify)
     payload = encode(command())
     topic = of_door(SITE, DoorId("lab"), "command")
-    key = lab.verify
-
-    def whole(signature: bytes, body: bytes) -> bool:
-        return b'"door":"lab"' in body and key(signature, body)
-
-    lab.verify = whole
     assert lab.read(Incoming(topic=topic, payload=payload), 0.0) is None
     assert box.read(at_door("command", payload.replace(b'"sig":"', b'"sig":"A')), 0.0) is None
     assert box.read(at_door("command", payload.replace(b'"sig":"', b'"sig":"!')), 0.0) is None

@@ -443,3 +443,23 @@ def test_no_file_whatever_raises_or_is_half_written(database: Database, text: st
     else:
         found = {one.id: one for one in members(database)}
         assert all(found[row.person.id] == row.person for row in rows)
+
+
+def test_a_calendar_is_kept_once_for_each_location_of_a_site(database: Database) -> None:
+    def put(connection: Connection, body: str, site: SiteId = LYON) -> int:
+        return registry.put_calendar(
+            connection, site=site, kind="url", location="https://x/c.ics", body=body, at=NOW
+        )
+
+    with database.writing() as connection:
+        first, elsewhere = put(connection, "one"), put(connection, "two", PARIS)
+        assert put(connection, "three") == first != elsewhere
+        (kept,) = registry.list_calendars(connection, LYON)
+        assert (kept.body, kept.id, kept.fetched_at) == ("three", first, NOW)
+        assert registry.calendar_stamps(connection, LYON) == ((first, NOW),)
+        assert registry.revision(connection) == 3
+        registry.remove_calendar(connection, first)
+        assert registry.list_calendars(connection, LYON) == []
+        assert len(registry.list_calendars(connection, PARIS)) == 1
+        with pytest.raises(UnknownError, match="no calendar"):
+            registry.remove_calendar(connection, first)

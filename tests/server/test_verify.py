@@ -5,14 +5,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text as sql
 
-from access.ids import SiteId
+from access.ids import DoorId, SiteId
 from access.journal import SERVER, Head, chained
+from access.model import Door, Plan, Policy
 from server import ledger
 from server.database import Database
+from server.events import Reported
+from server.gatehouse import Gatehouse
 from server.ledger import Entry
 from server.verify import ChainReport, verify_site
 
 LYON = SiteId("lyon")
+FRONT = DoorId("front")
 MORNING = datetime(2026, 11, 2, 8, tzinfo=UTC)
 
 
@@ -88,3 +92,32 @@ def test_a_record_that_was_moved_to_another_chain_is_found(full: Database) -> No
     found = reports(full)
     assert "filed under lyon/back" in str(found["back"].problem)
     assert "should have number 1" in str(found["front"].problem)
+
+
+def test_a_record_that_was_set_aside_leaves_a_hole_that_the_server_vouches_for(
+    database: Database,
+) -> None:
+    def no_policy(_site: SiteId) -> Policy:
+        return Policy(
+            version=1,
+            site=LYON,
+            issued=MORNING,
+            relies_until=MORNING,
+            capacity=10,
+            doors={FRONT: Door(id=FRONT, name="Front", plans=frozenset(Plan))},
+        )
+
+    head, records = Head(), []
+    for _ in range(3):
+        record, head = chained(
+            head, site=LYON, source=FRONT, kind="door.opened", time=MORNING, data={}
+        )
+        records.append(record)
+    records[1] = records[1] | {"data": {"forged": True}}
+    house = Gatehouse(database=database, policy_of=no_policy)
+    house.handle(LYON, [Reported(door=FRONT, records=tuple(records))], MORNING)
+    found = reports(database)
+    assert found[FRONT].is_whole
+    assert found[FRONT].head.seq == 3
+    tamper(database, "DELETE FROM ledger WHERE source = 'front' AND seq = 1")
+    assert not reports(database)[FRONT].is_whole

@@ -1,0 +1,63 @@
+"""What is set for a door, what it remembers, and what is to be seen of it from outside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from access.ids import DoorId, SiteId
+from access.model import Policy
+from access.watch import Watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What is set for one door.
+
+    Attributes:
+        decision_timeout_s: how long the server may take, in seconds.
+        held_after_s: how long the door may stand open, in seconds.
+        exit_stuck_s: how long the exit button may be down, in seconds.
+        has_contact: whether a contact says that the door is open.
+        clock_may_leap: whether the clock may leap ahead, as a demonstration's does.
+    """
+
+    site: SiteId
+    door: DoorId
+    decision_timeout_s: float = 0.4
+    held_after_s: float = 30.0
+    exit_stuck_s: float = 60.0
+    has_contact: bool = True
+    clock_may_leap: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a door remembers of the time before it was started.
+
+    Attributes:
+        policy: the last one, its signature checked anew.
+        watch: the watch that it knew of.
+        is_locked_down: whether it was locked down.
+        was_held: whether it was in passage mode.
+        done: the commands that were done, with their expiry.
+        last_at: the time of its last record.
+    """
+
+    policy: Policy | None = None
+    watch: Watch | None = None
+    is_locked_down: bool = False
+    was_held: bool = False
+    done: Mapping[str, datetime] = field(default_factory=dict)
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The door's condition, as `state` tells it."""
+
+    lock: Literal["locked", "unlocked", "held"]
+    contact: Literal["closed", "open", "none"]
+    policy: int | None
+    clock_ms: int | None
+    readers: Mapping[str, str]

@@ -1,0 +1,265 @@
+"""What the pages show and do, in both languages."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from access.watch import Phase
+from server import sessions
+from server.events import CloseAsked
+
+MakeBrowser = Callable[[str | None], Any]
+
+
+def words_of(page: str) -> str:
+    """Give a page's text, without its tags."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page))
+
+
+def state_of(place: Any) -> Any:
+    return place.installation.gatehouse.look("malakoff")
+
+
+def test_the_board_shows_how_many_who_watches_and_what_happened(browser_of: MakeBrowser) -> None:
+    page = words_of(browser_of("salome").text("/"))
+    assert "22 personnes présentes (jusqu&#39;à 23)" in page
+    assert "encore 18 places · 4 invités" in page
+    assert "De permanence Claire Pour Mardi de l&#39;Atelier : réparer ensemble" in page
+    assert "Fin au plus tard 22:00" in page
+    assert "Proposée à Bruno Lambert" in page
+    assert "Fab lab Verrouillée (dernier état connu) Hors ligne : décide seule" in page
+    assert "3 enregistrements à recevoir" in page
+    assert "Porte ouverte trop longtemps" in page
+    assert "Sacha Lévy entre Entrée principale" in page
+    assert "Quelqu&#39;un entrée refusée — Badge inconnu : passez à l&#39;accueil" in page
+    assert "Zoé Faure entrée refusée — Adhésion suspendue" in page
+
+
+def test_each_passage_is_one_line(place: Any, browser_of: MakeBrowser) -> None:
+    place.tap("vera-novak")
+    page = words_of(browser_of("salome").text("/"))
+    assert page.count("Vera Novak") == 1
+    place.clock.leap_to(place.clock.now() + timedelta(minutes=1))
+    place.tap("vera-novak", reader=place.out)
+    page = words_of(browser_of("salome").text("/"))
+    assert "Vera Novak sort" in page
+    assert page.count("Vera Novak") == 2
+
+
+def test_the_board_speaks_english_to_those_who_do(browser_of: MakeBrowser) -> None:
+    page = words_of(browser_of("bruno").text("/"))
+    assert "22 people inside (up to 23)" in page
+    assert "On watch Claire" in page
+    assert "Somebody was refused: Unknown badge: please see the desk" in page
+
+
+def test_the_language_is_the_accounts_then_the_browsers_and_can_be_picked(
+    browser_of: MakeBrowser,
+) -> None:
+    english = {"Accept-Language": "en-GB,en;q=0.8"}
+    assert '<html lang="fr">' in browser_of("salome").text("/", headers=english)
+    assert '<html lang="en">' in browser_of(None).text("/login", headers=english)
+    assert '<html lang="fr">' in browser_of(None).text("/login", headers={"Accept-Language": "de"})
+    browser = browser_of("salome")
+    assert browser.get("/language/en?next=/me").headers["Location"] == "/me"
+    assert '<html lang="en">' in browser.text("/me")
+
+
+def test_a_name_that_looks_like_a_script_is_shown_as_it_is(browser_of: MakeBrowser) -> None:
+    browser = browser_of("salome")
+    for path in ("/", "/watch/roll-call"):
+        page = browser.text(path)
+        assert "&lt;script&gt;alert(1)&lt;/script&gt; O&#39;Neil &amp; &#34;Co&#34;" in page
+        assert "<script>alert" not in page
+
+
+def test_the_screen_in_the_hall_shows_numbers_and_nobodys_name(browser_of: MakeBrowser) -> None:
+    page = browser_of(None).text("/kiosk")
+    assert "22 personnes présentes" in page
+    assert "Ouvert : un gardien est de permanence" in page
+    for name in ("Claire", "Bruno", "Sacha", "réparer"):
+        assert name not in page
+
+
+def test_an_empty_place_says_so(quiet_place: Any, make_browser: Callable[..., Any]) -> None:
+    with make_browser(quiet_place) as browser:
+        browser.log_in("salome")
+        page = words_of(browser.text("/"))
+        assert "Personne à l&#39;intérieur" in page
+        assert "Fermé Aucun gardien n&#39;est de permanence" in page
+        assert "Rien ne s&#39;est encore passé" in page
+        assert "Jamais entendue" in page
+        assert "Personne n&#39;est encore venu" in browser.text("/curve")
+        assert "Personne à l&#39;intérieur" in browser.text("/watch/roll-call")
+        assert "Pas encore de visite" in browser.text("/me")
+
+
+def test_a_door_that_says_nothing_for_long_is_doubted(place: Any, browser_of: MakeBrowser) -> None:
+    browser = browser_of("salome")
+    assert "Silencieuse" not in browser.text("/")
+    place.clock.leap_to(place.clock.now() + timedelta(seconds=91))
+    assert "Silencieuse" in browser.text("/")
+
+
+def test_the_curve_is_drawn_and_is_a_table_too(browser_of: MakeBrowser) -> None:
+    browser = browser_of("salome")
+    answer = browser.get("/curve.svg")
+    assert answer.mimetype == "image/svg+xml"
+    assert '<path class="line" d="M34.0 ' in answer.text
+    page = words_of(browser.text("/curve"))
+    assert "11:00 15 15" in page
+    assert "20:00 23 22" in page
+
+
+def test_guests_are_counted_in_and_out(place: Any, browser_of: MakeBrowser) -> None:
+    browser = browser_of("claire")
+    answer = browser.post("/watch/guests", change="5")
+    assert answer.headers["Location"] == "/watch?site=malakoff"
+    assert "compté" in browser.text("/watch")
+    browser.post("/watch/guests", change="-1")
+    assert state_of(place).presence.guests == 8
+
+
+def test_guests_cannot_be_fewer_than_none_and_the_page_says_why(
+    place: Any, browser_of: MakeBrowser
+) -> None:
+    browser = browser_of("claire")
+    browser.post("/watch/guests", change="-5")
+    assert "Il n&#39;y a pas autant d&#39;invités" in browser.text("/watch")
+    assert state_of(place).presence.guests == 4
+
+
+@pytest.mark.parametrize("change", ["", "0", "many", "501", "1e3", "--1"])
+def test_a_number_of_guests_that_is_none_is_refused(browser_of: MakeBrowser, change: str) -> None:
+    assert browser_of("claire").post("/watch/guests", change=change).status_code == 400
+
+
+def test_a_recount_makes_the_count_certain(place: Any, browser_of: MakeBrowser) -> None:
+    browser = browser_of("salome")
+    browser.post("/watch/recount", people="25")
+    assert state_of(place).presence.present == 25
+    assert "25 personnes présentes" in browser.text("/watch")
+    assert "jusqu" not in browser.text("/kiosk")
+
+
+def test_a_watch_is_passed_on_by_two_people(place: Any, browser_of: MakeBrowser) -> None:
+    heir = browser_of("bruno")
+    assert "The watch is offered to you" in heir.text("/watch")
+    heir.post("/watch/take")
+    assert state_of(place).watch.guardian == "bruno"
+    assert "The watch is yours. Thank you!" in heir.text("/watch")
+    page = words_of(browser_of("salome").text("/"))
+    assert "Bruno Lambert prend la permanence de Claire Dubois" in page
+
+
+def test_a_watch_that_was_not_offered_cannot_be_taken(place: Any, browser_of: MakeBrowser) -> None:
+    browser = browser_of("salome")
+    browser.post("/watch/take")
+    assert "La permanence ne vous a pas été proposée." in browser.text("/watch")
+    assert state_of(place).watch.guardian == "claire"
+
+
+def test_a_watch_is_closed_and_the_roll_call_signed(place: Any, browser_of: MakeBrowser) -> None:
+    browser = browser_of("claire")
+    browser.post("/watch/close")
+    assert state_of(place).watch.phase_at(place.clock.now()) is Phase.CLOSING
+    page = words_of(browser.text("/watch"))
+    assert "Fermeture : merci de sortir" in page
+    assert "Tout le monde est compté : signer" in page
+    browser.post("/watch/sign")
+    assert state_of(place).watch is None
+    assert "1 h 15" in words_of(browser.text("/me")), "the hours are earned at once"
+
+
+def test_a_watch_cannot_be_opened_from_a_page(place: Any, browser_of: MakeBrowser) -> None:
+    place.handle(CloseAsked(by="claire"))
+    browser = browser_of("claire")
+    browser.post("/watch/sign")
+    for path in ("/watch/take", "/watch/offer"):
+        browser.post(path, to="bruno")
+    assert state_of(place).watch is None
+
+
+def test_the_roll_call_names_all_who_may_be_inside_and_each_look_is_recorded(
+    place: Any, browser_of: MakeBrowser
+) -> None:
+    page = words_of(browser_of("claire").text("/watch/roll-call"))
+    for words in (
+        "Bruno Lambert · gardien",
+        "Élodie Caron 19:24 Entrée principale",
+        "invité 4",
+        "1 personne est sortie par le bouton",
+        "Fab lab Hors ligne : décide seule 20:11",
+    ):
+        assert words in page
+    assert page.index("Élodie") < page.index("Farid"), "É is searched for as E"
+    with place.installation.database.reading() as connection:
+        (look,) = sessions.list_looks(connection, "malakoff")
+    assert (look.member, look.what) == ("claire", "roll-call")
+
+
+def test_everybody_sees_their_own_visits_and_nobody_elses(browser_of: MakeBrowser) -> None:
+    browser = browser_of("noor")
+    page = words_of(browser.text("/me"))
+    assert "Noor Haddad" in page
+    assert "19:17 Entrée principale entrée" in page
+    assert "19:10 Entrée principale refusé — Fermé : aucun gardien" in page
+    for query in ("?member=claire", "?id=claire", "?email=claire@example.org"):
+        assert words_of(browser.text(f"/me{query}")) == page
+    for path in ("/me/claire", "/members/claire", "/api/v1/members/claire"):
+        assert browser.get(path).status_code == 404
+
+
+def test_everybody_can_take_away_all_that_is_held_on_them(browser_of: MakeBrowser) -> None:
+    answer = browser_of("noor").get("/me/data.json?member=claire")
+    held = json.loads(answer.text)
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert held["id"] == "noor"
+    assert held["email"] == "noor@example.org"
+    assert [one["is_granted"] for one in held["passages"]] == [True, False]
+    assert "claire" not in {record["data"].get("member") for record in held["records"]}
+
+
+def test_the_demonstration_presents_a_badge(place: Any, browser_of: MakeBrowser) -> None:
+    browser = browser_of("salome")
+    uid = b"salome".hex()
+    answer = browser.post("/demo/tap", uid=uid, reader="main/in")
+    assert answer.headers["Location"].startswith("/?")
+    assert "Salomé Tessier : badge présenté." in browser.text("/")
+    assert "salome" in state_of(place).presence.inside
+
+
+@pytest.mark.parametrize(
+    ("uid", "reader"), [("00", "main/in"), ("", ""), (b"salome".hex(), "fablab/out")]
+)
+def test_the_demonstration_takes_only_its_own_badges_and_readers(
+    browser_of: MakeBrowser, uid: str, reader: str
+) -> None:
+    assert browser_of("salome").post("/demo/tap", uid=uid, reader=reader).status_code == 400
+
+
+def test_without_a_demonstration_there_is_no_panel(
+    place: Any, make_browser: Callable[..., Any]
+) -> None:
+    with make_browser(place) as browser:
+        browser.log_in("salome")
+        assert "Démonstration" not in browser.text("/")
+        answer = browser.post("/demo/tap", uid=b"salome".hex(), reader="main/in")
+        assert answer.status_code == 404
+
+
+def test_pages_say_so_when_the_database_is_away(place: Any, browser_of: MakeBrowser) -> None:
+    browser = browser_of("salome")
+    folder = place.installation.folder.path
+    place.installation.database.close()
+    (folder / "gardien.db").rename(folder / "elsewhere.db")
+    (folder / "gardien.db").mkdir()
+    answer = browser.get("/")
+    assert answer.status_code == 503
+    assert "Les portes continuent d&#39;elles-mêmes" in answer.text
+    assert browser.get("/readyz").status_code == 503
+    assert browser.get("/healthz").status_code == 200

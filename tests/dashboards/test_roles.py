@@ -1,0 +1,122 @@
+"""Who may open which page: each role on each route."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from dashboards.guard import ROUTES, Who
+
+NOBODY = None
+ROLES = {
+    "nobody": None,
+    "member": "noor",
+    "guardian": "bruno",
+    "on watch": "claire",
+    "staff": "salome",
+}
+
+MAY = {
+    Who.ANYONE: {"nobody", "member", "guardian", "on watch", "staff"},
+    Who.MEMBER: {"member", "guardian", "on watch", "staff"},
+    Who.KEEPER: {"guardian", "on watch", "staff"},
+    Who.IN_CHARGE: {"on watch", "staff"},
+}
+WANTED = {
+    "/": Who.KEEPER,
+    "/live": Who.KEEPER,
+    "/curve": Who.KEEPER,
+    "/curve.svg": Who.KEEPER,
+    "/watch": Who.KEEPER,
+    "/watch/roll-call": Who.IN_CHARGE,
+    "/me": Who.MEMBER,
+    "/me/data.json": Who.MEMBER,
+    "/kiosk": Who.ANYONE,
+    "/live/numbers": Who.ANYONE,
+    "/spaceapi.json": Who.ANYONE,
+    "/healthz": Who.ANYONE,
+    "/readyz": Who.ANYONE,
+    "/api/v1/openapi.json": Who.ANYONE,
+    "/api/v1/occupancy": Who.ANYONE,
+    "/api/v1/watch": Who.KEEPER,
+    "/api/v1/doors": Who.KEEPER,
+    "/static/gardien.css": Who.ANYONE,
+}
+POSTS = {
+    "/watch/offer": Who.KEEPER,
+    "/watch/take": Who.KEEPER,
+    "/watch/close": Who.IN_CHARGE,
+    "/watch/sign": Who.IN_CHARGE,
+    "/watch/guests": Who.IN_CHARGE,
+    "/watch/recount": Who.IN_CHARGE,
+    "/demo/tap": Who.KEEPER,
+    "/logout": Who.MEMBER,
+}
+
+
+def was_let_in(path: str, answer: Any) -> bool:
+    """Whether the page was served; being sent to log in, or home, is being turned away."""
+    if answer.status_code in (401, 403):
+        return False
+    location = answer.headers.get("Location", "")
+    if location.startswith("/login") and path != "/logout":
+        return False
+    return not (path == "/" and location == "/me")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_opens_its_pages_and_no_others(
+    role: str, browser_of: Callable[[str | None], Any]
+) -> None:
+    browser = browser_of(ROLES[role])
+    for path, who in WANTED.items():
+        answer = browser.get(path)
+        assert was_let_in(path, answer) == (role in MAY[who]), f"{role} {path}"
+        answer.close()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_sends_its_forms_and_no_others(
+    role: str, browser_of: Callable[[str | None], Any]
+) -> None:
+    browser = browser_of(ROLES[role])
+    for path, who in POSTS.items():
+        answer = browser.post(path)
+        assert was_let_in(path, answer) == (role in MAY[who]), f"{role} {path}"
+
+
+def test_every_page_is_in_the_table_and_the_table_names_no_other(app: Flask) -> None:
+    assert {rule.endpoint for rule in app.url_map.iter_rules()} == set(ROUTES)
+
+
+def test_every_page_is_tried_here(app: Flask) -> None:
+    tried = {*WANTED, *POSTS, "/login", "/language/<code>", "/static/<path:filename>"}
+    assert {rule.rule for rule in app.url_map.iter_rules()} <= tried
+
+
+def test_a_page_that_the_table_does_not_name_is_refused(app: Flask) -> None:
+    app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
+    assert app.test_client().get("/forgotten").status_code == 403
+
+
+def test_somebody_who_is_not_logged_in_is_sent_to_log_in_and_back(
+    browser_of: Callable[[str | None], Any],
+) -> None:
+    browser = browser_of(None)
+    answer = browser.get("/watch?site=malakoff")
+    assert answer.headers["Location"] == "/login?next=%2Fwatch%3Fsite%3Dmalakoff"
+    page = browser.text(answer.headers["Location"])
+    assert 'name="next" value="/watch?site=malakoff"' in page
+
+
+def test_a_guardian_sees_only_their_own_sites(browser_of: Callable[[str | None], Any]) -> None:
+    assert browser_of("claire").get("/?site=annexe").status_code == 302
+    assert browser_of("claire").get("/watch?site=annexe").status_code == 403
+    assert browser_of("claire").get("/api/v1/doors?site=annexe").status_code == 403
+    assert "annexe" in browser_of("salome").text("/?site=annexe")
+
+
+def test_a_site_that_does_not_exist_is_not_found(browser_of: Callable[[str | None], Any]) -> None:
+    assert browser_of("salome").get("/?site=nowhere").status_code == 404
+    assert browser_of(None).get("/kiosk?site=nowhere").status_code == 404
