@@ -140,7 +140,7 @@ VALUES: Final[dict[Enum, Words]] = {
 }
 
 _YES_NO: Final[dict[bool, Words]] = {True: ("oui", "yes"), False: ("non", "no")}
-_NOTHING: Final[Words] = ("aucun", "none")
+_NOTHING: Final[Words] = ("—", "none")
 _GRANTED: Final[dict[bool, Words]] = {True: ("Accordé", "Granted"), False: ("Refusé", "Refused")}
 _BY_ROW: Final[Words] = ("ligne", "row")
 

@@ -50,6 +50,14 @@ class Demo:
     tap: Tap
     badges: tuple[DemoBadge, ...]
 
+    @property
+    def groups(self) -> dict[str, list[DemoBadge]]:
+        """The badges under their headings, in the order in which they were given."""
+        found: dict[str, list[DemoBadge]] = {}
+        for badge in self.badges:
+            found.setdefault(badge.group, []).append(badge)
+        return found
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceCard:

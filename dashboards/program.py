@@ -3,18 +3,14 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Final
-
-from waitress.server import create_server
 
 from access.ids import SiteId
 from dashboards.app import create_app, hub_of
 from dashboards.parts import Demo, SpaceCard
+from dashboards.server_waitress import served
 from server.installation import Installation
 
 _log = logging.getLogger(__name__)
-
-_BACKLOG_PER_THREAD: Final = 2
 
 
 def run(
@@ -42,7 +38,7 @@ def run(
     settings = installation.settings.dashboard
     host, port = settings.listen.host, settings.listen.port
     with installation.open_history() as (history, _):
-        history_app = create_app(
+        app = create_app(
             database=installation.database,
             gatehouse=installation.gatehouse,
             history=history,
@@ -52,23 +48,11 @@ def run(
             spaces=spaces,
             secret=secret,
         )
-        server = create_server(
-            history_app,
-            host=host,
-            port=port,
-            threads=settings.threads,
-            connection_limit=_BACKLOG_PER_THREAD * settings.threads + 100,
-            ident=None,
-            # Reads on while it answers, and so hears when a browser has gone.
-            channel_request_lookahead=1,
-        )
-        serving = threading.Thread(target=server.run, name="pages", daemon=True)
-        with hub_of(history_app):
-            serving.start()
-            _log.info("pages at http://%s:%s/", host, server.effective_port)
-            on_ready(server.effective_port)
+        with (
+            served(app, host=host, port=port, threads=settings.threads) as bound,
+            # Ends the streams first: each holds a thread.
+            hub_of(app),
+        ):
+            _log.info("pages at http://%s:%d/", host, bound)
+            on_ready(bound)
             stop.wait()
-        # The hub has ended its streams, so that no thread is held.
-        server.task_dispatcher.shutdown()
-        server.close()
-        serving.join(5)

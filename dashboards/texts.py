@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import flask_babel  # type: ignore[import-untyped]
+import flask_babel
 from flask import Flask
 
 _AS_WRITTEN: Final = "en"

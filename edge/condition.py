@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from access.ids import DoorId, SiteId
-from access.model import Policy
+from access.model import Policy, Reader
 from access.watch import Watch
 
 
@@ -15,6 +15,7 @@ class Rules:
     """What is set for one door.
 
     Attributes:
+        readers: which readers the door has.
         decision_timeout_s: how long the server may take, in seconds.
         held_after_s: how long the door may stand open, in seconds.
         exit_stuck_s: how long the exit button may be down, in seconds.
@@ -24,6 +25,7 @@ class Rules:
 
     site: SiteId
     door: DoorId
+    readers: tuple[Reader, ...] = (Reader.IN,)
     decision_timeout_s: float = 0.4
     held_after_s: float = 30.0
     exit_stuck_s: float = 60.0

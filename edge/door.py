@@ -73,7 +73,7 @@ class Door:
         self._time = Timekeeping(may_leap=rules.clock_may_leap, floor=kept.last_at)
         self._gesture = Gesture()
         self._waiting: dict[RequestId, Asked] = {}
-        self._readers: dict[str, str] = {}
+        self._readers = {reader.value: "ok" for reader in rules.readers}
         self._was_held = kept.was_held
         self._is_link_up = False
         self._is_server_online = True

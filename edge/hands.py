@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 _MOST_UNSAVED: Final = 1000
 _SAVE_AGAIN_S: Final = 1.0
-_RENEW_HOLD_S: Final = 10.0
+_RENEW_S: Final = 10.0
 
 Message = SendRequest | PublishState | Restart
 """What is left for others to do."""
@@ -53,7 +53,7 @@ class Hands:
     signals: Signals
     unsaved: list[Entry] = field(default_factory=list)
     _save_at: float = float("-inf")
-    _renewed_at: float = float("-inf")
+    _renewed_at: float | None = None
 
     def carry_out(self, effects: Sequence[Effect], mono: float) -> Iterator[Message]:
         """Do what can be done here, in order; blocks for the disk.
@@ -68,7 +68,7 @@ class Hands:
         for effect in effects:
             match effect:
                 case Relock():
-                    self.lock.lock()
+                    self.lock_now()
                 case Unlock(is_exit=is_exit):
                     self._unlock(durable, mono, is_exit=is_exit)
                     durable = _Durable()
@@ -82,17 +82,24 @@ class Hands:
                     yield effect
         self._save(durable)
 
-    def tend(self, mono: float, *, is_held: bool) -> None:
+    def lock_now(self) -> None:
+        """Lock, whatever was wanted before."""
+        self._renewed_at = None
+        self.lock.lock()
+
+    def tend(self, mono: float, *, is_unlocked: bool) -> None:
         """Write what could not be written, and hold on to a lock that may lock itself.
 
         Args:
             mono: monotonic seconds.
-            is_held: whether the lock is held released on purpose.
+            is_unlocked: whether the lock is to be released now.
         """
         if self.unsaved and mono >= self._save_at:
             self._save_at = mono + _SAVE_AGAIN_S
             self._save(_Durable())
-        if is_held and mono >= self._renewed_at + _RENEW_HOLD_S:
+        # Only a release that was carried out is renewed: one that failed must stay without effect.
+        renewed_at = self._renewed_at
+        if is_unlocked and renewed_at is not None and mono >= renewed_at + _RENEW_S:
             self._renewed_at = mono
             self.lock.unlock()
 

@@ -124,6 +124,7 @@ class WatchKnowledge:
         self, watch_id: WatchId, verdict: Verdict, policy: Policy, door: DoorId, now: Moment
     ) -> Iterator[Effect]:
         if self.watch is not None and self.watch.id == watch_id:
+            yield from self._hear_again(self.watch, verdict, policy)
             return
         opens = verdict.reason == Reason.WATCH_OPENED.value and verdict.member is not None
         found = (
@@ -134,6 +135,12 @@ class WatchKnowledge:
         if found is not None:
             watch = open_watch(watch_id, found, door, now.at, policy.closing_delay)
             yield from self._set(watch if opens else replace(watch, is_confirmed=True))
+
+    def _hear_again(self, watch: Watch, verdict: Verdict, policy: Policy) -> Iterator[Effect]:
+        """A member was admitted under a watch that seemed to be closing: it was passed on."""
+        is_guardian = verdict.member is not None and policy.is_guardian(verdict.member)
+        if verdict.granted and watch.closing_since is not None and not is_guardian:
+            yield from self._set(replace(watch, closing_since=None))
 
     def _set(self, watch: Watch | None) -> Iterator[Effect]:
         if watch == self.watch:

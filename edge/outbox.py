@@ -32,6 +32,7 @@ from edge.outbox_file import (
     write,
     write_head,
 )
+from edge.reserve import Reserve
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +88,9 @@ class Outbox:
         self._path, self._site, self._door, self._capacity = path, site, door, capacity
         self._connection: sqlite3.Connection | None = None
         self._open()
+        # The second one is for deleting only: else the last records would bar their own way out.
+        self._reserve = Reserve(path.with_name(f"{path.name}.reserve"))
+        self._last_reserve = Reserve(path.with_name(f"{path.name}.last-reserve"))
 
     @property
     def head(self) -> Head:
@@ -106,8 +110,8 @@ class Outbox:
 
     @property
     def is_nearly_full(self) -> bool:
-        """Whether less than a tenth of the room is left."""
-        return len(self) >= _NEARLY_FULL * self._capacity
+        """Whether less than a tenth of the room is left, or the disk has no more than a reserve."""
+        return not self._reserve.is_whole or len(self) >= _NEARLY_FULL * self._capacity
 
     def __len__(self) -> int:
         """How many records are held."""
@@ -148,6 +152,14 @@ class Outbox:
                 f"{self._path} holds {len(self)} records of at most {self._capacity}; "
                 "they go once the server has them"
             )
+        try:
+            return self._append(entries, keep or {})
+        except OutboxFullError:
+            if not self._use(self._reserve):
+                raise
+            return self._append(entries, keep or {})
+
+    def _append(self, entries: Sequence[Entry], keep: Mapping[str, str | None]) -> int:
         with self._writing() as connection:
             head = read_head(connection)
             for entry in entries:
@@ -163,7 +175,7 @@ class Outbox:
             if entries:
                 write_head(connection, head)
                 write(connection, _LAST_AT, to_rfc3339(entries[-1].time))
-            for key, value in (keep or {}).items():
+            for key, value in keep.items():
                 write(connection, key, value)
         return head.seq
 
@@ -195,8 +207,33 @@ class Outbox:
         Raises:
             OutboxError: they could not be deleted.
         """
+        try:
+            self._delete(seq)
+        except OutboxFullError:
+            if not (self._use(self._reserve) or self._use(self._last_reserve)):
+                raise
+            self._delete(seq)
+        if not (self._reserve.is_whole and self._last_reserve.is_whole):
+            self._shrink()
+            self._last_reserve.fill()
+            self._reserve.fill()
+
+    def _delete(self, seq: int) -> None:
         with self._writing(durable=False) as connection:
             connection.execute("DELETE FROM record WHERE seq <= ?", (seq,))
+
+    def _use(self, reserve: Reserve) -> bool:
+        """The disk is full: give back what was reserved; returns whether there was any."""
+        if not reserve.release():
+            return False
+        _log.error("the disk under %s is full: the reserve is in use", self._path)
+        self._shrink()
+        return True
+
+    def _shrink(self) -> None:
+        """Fold the write-ahead log into the file, as far as that goes."""
+        with contextlib.suppress(OutboxError), _as_outbox_error(self):
+            self._open().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def anchor(self, seq: int) -> None:
         """Continue after number `seq`, up to which the server has records that we know nothing of.

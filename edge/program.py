@@ -9,6 +9,7 @@ from typing import Final
 import uuid6
 
 from access.ids import DoorId, RequestId, SiteId
+from access.model import Reader
 from edge.condition import Rules
 from edge.door import Door
 from edge.events import ContactChanged, ExitButton, Faulted, Started, TamperChanged
@@ -141,6 +142,7 @@ def _rules(settings: DoorUnitSettings) -> Rules:
     return Rules(
         site=SiteId(settings.site),
         door=DoorId(settings.door),
+        readers=tuple(Reader(reader.id) for reader in settings.hardware.readers),
         decision_timeout_s=timing.decision_timeout.total_seconds(),
         held_after_s=timing.held_after.total_seconds(),
         exit_stuck_s=timing.exit_stuck.total_seconds(),

@@ -4,6 +4,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from types import TracebackType
 from typing import Final
 
 from access.badge import UidError, digest
@@ -27,7 +28,7 @@ from edge.events import (
 from edge.hands import Hands, Message
 from edge.mailbox import Acknowledged, Mailbox, Snapshot
 from edge.memory import keep_policy
-from edge.outbox import Outbox
+from edge.outbox import Outbox, OutboxError
 from edge.ports import Lock, Signals
 from edge.postroom import Postroom
 from edge.presentation import CardRead, ReaderEvent, ReaderFailed, ReaderRecovered
@@ -39,9 +40,36 @@ _log = logging.getLogger(__name__)
 _ROOM: Final = 1000
 _LONGEST_SLEEP_S: Final = 0.5
 _SHORTEST_SLEEP_S: Final = 0.001
+_LOG_EVERY_S: Final = 60.0
 
 Happening = Event | LinkEvent | ReaderEvent
 """What may be put on the unit's queue."""
+
+
+class _Patience:
+    """Bears with a journal that can't be used now, where the lock does not depend on it.
+
+    What failed is tried again at a later turn; it is logged once a minute.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._logged_at = clock, float("-inf")
+
+    def __enter__(self) -> None:
+        """Begin what may fail."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, OutboxError):
+            return False
+        if self._clock.monotonic() >= self._logged_at + _LOG_EVERY_S:
+            self._logged_at = self._clock.monotonic()
+            _log.error("the journal can't be used now: %s", error)
+        return True
 
 
 class DoorUnit:
@@ -84,6 +112,7 @@ class DoorUnit:
             clock=clock,
             version=version,
         )
+        self._patience = _Patience(clock)
         self._queue: queue.Queue[Happening] = queue.Queue(maxsize=_ROOM)
         self._is_over = threading.Event()
         self._is_nearly_full = False
@@ -170,11 +199,13 @@ class DoorUnit:
             case None:
                 return
             case Acknowledged(seq=seq):
-                self._postroom.acknowledged(seq)
+                with self._patience:
+                    self._postroom.acknowledged(seq)
             case Snapshot(event=event, payload=payload):
                 self._handle(event)
                 if self._door.policy is event.policy:
-                    keep_policy(self._outbox, payload)
+                    with self._patience:
+                        keep_policy(self._outbox, payload)
             case _:
                 self._handle(mail)
 
@@ -210,17 +241,18 @@ class DoorUnit:
     def _recover(self) -> None:
         """Lock, and let the door know; whatever fails now, the loop goes on."""
         try:
-            self._lock.lock()
+            self._hands.lock_now()
             self._handle(Faulted())
         except Exception:  # noqa: BLE001 - likewise
             _log.exception("the door could not be told of the fault")
 
     def _tend(self) -> None:
         """Do what each turn of the loop does."""
-        self._hands.tend(self._clock.monotonic(), is_held=self._door.is_held)
-        self._watch_outbox()
-        self._postroom.send_journal()
-        self._postroom.tell_state(self._door.view)
+        self._hands.tend(self._clock.monotonic(), is_unlocked=self._door.is_unlocked)
+        with self._patience:
+            self._watch_outbox()
+            self._postroom.send_journal()
+            self._postroom.tell_state(self._door.view)
 
     def _watch_outbox(self) -> None:
         if self._outbox.lost is not None and not self._postroom.courier.is_probing:

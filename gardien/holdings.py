@@ -6,22 +6,38 @@ id was, what they keep names nobody.
 
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, delete, func, select
 
-from access.ids import MemberId
+from access.ids import MemberId, SiteId
 from server import registry, schema
 from server.personal import Personal, personal
+from server.sessions import look, web_session
 
 _EVERYTHING: Final = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """A log-in of the dashboard; its password is kept as a hash, which is not given out."""
+    """A log-in of the dashboard; its password is kept as a hash, which is not given out.
+
+    Attributes:
+        sessions: since when each browser that is logged in has been so.
+    """
 
     email: str
+    sessions: tuple[datetime, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """They looked at other people's records, which is itself recorded."""
+
+    site: SiteId
+    what: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +48,14 @@ class Holdings:
         badges: with their digests: what stands for a card's number here.
         authorizations: rights to open a site, revoked ones too.
         logins: of the dashboard.
+        looks: at other people's records.
     """
 
     personal: Personal
     badges: tuple[registry.BadgeRecord, ...]
     authorizations: tuple[registry.Grant, ...]
     logins: tuple[Login, ...]
+    looks: tuple[Looked, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +68,7 @@ class Erased:
     accounts: int
     entries: int
     time_entries: int
+    looks: int
 
 
 def holdings_of(connection: Connection, person: registry.Person) -> Holdings:
@@ -60,13 +79,12 @@ def holdings_of(connection: Connection, person: registry.Person) -> Holdings:
         for grant in registry.list_authorizations(connection, site, with_revoked=True)
         if grant.guardian == person.id
     ]
-    account = schema.account.c
-    emails = connection.scalars(select(account.email).where(account.member == person.id))
     return Holdings(
         personal=personal(connection, person.id, limit=_EVERYTHING),
         badges=tuple(registry.list_badges(connection, person.id)),
         authorizations=tuple(grants),
-        logins=tuple(Login(email=email) for email in emails),
+        logins=_logins(connection, person.id),
+        looks=_looks(connection, person.id),
     )
 
 
@@ -88,11 +106,31 @@ def erase(connection: Connection, member: MemberId) -> Erased:
         accounts=_take_out(connection, schema.account, "member", member),
         entries=_count(connection, schema.ledger, member),
         time_entries=_count(connection, schema.time_entry, member),
+        looks=_count(connection, look, member),
     )
     # Which sites they belong to goes with them, by the schema's own cascade.
     _take_out(connection, schema.member, "id", member)
     registry.bump(connection)
     return erased
+
+
+def _logins(connection: Connection, member: MemberId) -> tuple[Login, ...]:
+    account, session = schema.account.c, web_session.c
+    emails = connection.scalars(select(account.email).where(account.member == member)).all()
+    return tuple(
+        Login(
+            email=email,
+            sessions=tuple(
+                connection.scalars(select(session.created).where(session.email == email))
+            ),
+        )
+        for email in emails
+    )
+
+
+def _looks(connection: Connection, member: MemberId) -> tuple[Looked, ...]:
+    rows = connection.execute(select(look).where(look.c.member == member).order_by(look.c.id))
+    return tuple(Looked(site=SiteId(row.site), what=row.what, at=row.at) for row in rows)
 
 
 def _take_out(connection: Connection, table: Table, column: str, member: MemberId) -> int:

@@ -53,14 +53,17 @@ class _Gate:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._lock = threading.Lock()
-        self._is_over = False
+        self._is_over = self._is_shown = False
 
     def open(self) -> None:
         with self._lock:
             if not self._is_over:
                 self._progress.start()
+                self._is_shown = True
 
     def close(self) -> None:
         with self._lock:
             self._is_over = True
-            self._progress.stop()
+            # One that was never shown would leave an empty line behind.
+            if self._is_shown:
+                self._progress.stop()

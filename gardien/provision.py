@@ -32,19 +32,21 @@ Files = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """What only the person with the screwdriver knows of the lock.
+    """What only the person with the screwdriver knows.
 
     Attributes:
         kind: what it is.
         fail: what it does without power.
         is_active_high: whether a high pin unlocks it.
         is_released_in_hardware: whether the exit button and the fire panel cut its power.
+        has_tamper: whether a switch says that the case of the unit is open.
     """
 
     kind: Literal["strike", "magnet"]
     fail: Literal["secure", "safe"]
     is_active_high: bool
     is_released_in_hardware: bool
+    has_tamper: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +151,7 @@ def _settings(site: SiteId, door: DoorSettings, wiring: Wiring, entry: Entry) ->
         is_released_in_hardware=wiring.is_released_in_hardware,
         readers=door.readers,
         has_contact=door.contact,
+        has_tamper=wiring.has_tamper,
     )
 
 

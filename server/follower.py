@@ -53,8 +53,7 @@ class HistoryFollower:
                 _log.warning("the history waits: %s", error)
                 self._is_prepared = False
                 stop.wait(_RETRY_S)
-            except Exception:
-                # The history may be behind; it must never be silently at an end.
+            except Exception:  # noqa: BLE001 (it may be behind, but never silently at an end)
                 _log.exception("a fault keeps the history from going on")
                 stop.wait(_FAULT_S)
             else:

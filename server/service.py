@@ -25,7 +25,7 @@ from runtime.clock import Clock
 from runtime.link import Incoming, Link, LinkDown, LinkEvent, LinkUp, Outgoing, Wish
 from server.database import DatabaseError
 from server.effects import Acknowledge, Announce, Answer, Effect
-from server.events import DoorEvent, DoorSaid, Event
+from server.events import Asked, DoorEvent, DoorSaid, Event
 from server.gatehouse import TICK, Gatehouse
 from server.intake import Intake
 
@@ -166,7 +166,7 @@ class Service:
             match item:
                 case Incoming():
                     read = self.intake.read(item, self._clock.monotonic())
-                    if read is not None:
+                    if read is not None and not _is_too_late(read[1]):
                         by_site.setdefault(read[0], []).append(read[1])
                 case LinkUp():
                     _log.info("connected to the broker")
@@ -242,6 +242,11 @@ class Service:
         reports = [effect.report for effect in effects if isinstance(effect, Announce)]
         if reports:
             self._announce(site, reports[-1])
+
+
+def _is_too_late(event: DoorEvent) -> bool:
+    """Whether the door has long decided by itself, so that to decide again would only mislead."""
+    return isinstance(event, Asked) and event.waited_ms > EXPIRY_S * 1000
 
 
 def _answer(site: SiteId, effect: Answer) -> Outgoing:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from msgspec import Meta, field
 
+from access.journal import SERVER
 from runtime.settings import MqttSettings, Name, Port, RuleError, Settings, Slug, load_settings
 from runtime.written import (
     Address,
@@ -218,6 +219,8 @@ class DoorSettings(Settings, frozen=True, kw_only=True):
         """Refuse a door that nobody can enter by, and what is written twice."""
         _refuse_twice(self.readers, "readers")
         _refuse_twice(self.plans, "plans")
+        if self.id == SERVER:
+            raise RuleError("the ledger has the server's own chain by that name", field="id")
         if "in" not in self.readers:
             raise RuleError(
                 'a door has a reader "in"; write ["in"] or ["in", "out"]', field="readers"

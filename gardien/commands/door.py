@@ -4,6 +4,7 @@ What goes onto a unit's card is written by `gardien.commands.door_provision`, wh
 never loads.
 """
 
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from gardien.call import examples, this_call
 from gardien.errors import CommandError
 from gardien.lazy import Later, LazyGroup
 from gardien.programs import told_to_stop
+
+_log = logging.getLogger(__name__)
 
 _SETTINGS: Final = "door.toml"
 
@@ -95,5 +98,7 @@ def _run(settings: DoorUnitSettings) -> None:
     from gardien.watchdog_sdnotify import Watchdog  # noqa: PLC0415 (see above)
 
     this_call().log("INFO")
+    mqtt = settings.mqtt
+    _log.info("%s runs; its broker is at %s:%d", settings.client_name, mqtt.host, mqtt.port)
     with told_to_stop() as stop, Watchdog() as watchdog:
         run(settings, stop, on_turn=watchdog.alive)

@@ -50,6 +50,7 @@ _CERTIFICATE_DAYS: Final = 730
     help="The exit button and the fire panel cut the lock's power. Without it the door unit does "
     "not start until door.toml says so.",
 )
+@click.option("--tamper", is_flag=True, help="A switch says that the case of the unit is open.")
 @click.option("--broker", "host", required=True, help="Name of the broker, as in its certificate.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=_TLS_PORT, show_default=True, help="Its port."
@@ -82,6 +83,7 @@ def command(
     fail: Literal["secure", "safe"],
     active: str,
     release_in_hardware: bool,
+    tamper: bool,
     host: str,
     port: int,
     ca: Path | None,
@@ -109,6 +111,7 @@ def command(
         fail=fail,
         is_active_high=active == "high",
         is_released_in_hardware=release_in_hardware,
+        has_tamper=tamper,
     )
     files = files_for(folder, SiteId(place.id), unit, wiring, entry)
     _write(files, out)

@@ -359,6 +359,9 @@ def _told(erased: Erased) -> list[str]:
             f"kept: {erased.entries} ledger entries with the id {erased.member} in place of a "
             "name, since the chain of records must stay whole"
         ),
-        (f"kept: {erased.time_entries} entries of the time bank under the same id, being accounts"),
+        (
+            f"kept: {erased.time_entries} entries of the time bank under the same id, being "
+            f"accounts, and {erased.looks} of who looked at other people's records"
+        ),
         "kept: what calendars and backups hold; correct the calendar, and let old backups go",
     ]

@@ -1,5 +1,7 @@
 """`gardien server`: run the server."""
 
+import logging
+
 import click
 
 from gardien.call import examples, this_call
@@ -7,6 +9,8 @@ from gardien.programs import told_to_stop
 from gardien.watchdog_sdnotify import Watchdog
 from server.installation import open_installation
 from server.program import run
+
+_log = logging.getLogger(__name__)
 
 
 @click.command(
@@ -24,4 +28,6 @@ def command() -> None:
         open_installation(call.data) as installation,
         Watchdog() as watchdog,
     ):
+        mqtt = installation.settings.mqtt
+        _log.info("the server runs; its broker is at %s:%d", mqtt.host, mqtt.port)
         run(installation, stop, on_turn=watchdog.alive)

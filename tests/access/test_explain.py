@@ -72,7 +72,7 @@ def test_a_refusal_is_told_row_by_row_in_french() -> None:
     assert told[0] == "  1  Est-ce une sortie ? non (lecteur : entrée)"
     assert told[4] == (
         "  5  L'adhésion est-elle suspendue, terminée ou hors de ses dates ? non "
-        "(adhésion : en cours; valable dès : 2026-11-24 19:45:00+01:00; valable jusqu'à : aucun)"
+        "(adhésion : en cours; valable dès : 2026-11-24 19:45:00+01:00; valable jusqu'à : —)"
     )
     assert told[-2] == " 14  Tous les autres cas. oui (gardien : non)"
     assert told[-1] == (

@@ -281,6 +281,28 @@ def test_fewer_people_than_members_known_have_left_nobody_knows_which() -> None:
     assert presence.high == 0
 
 
+def test_each_member_who_comes_back_after_a_recount_counts_for_one() -> None:
+    presence = with_inside(NORA, RENE, PAUL)
+    presence.recount_total(1, at(1))
+    presence.enter(NORA, DOOR, at(2))
+    assert (presence.high, presence.gone) == (2, 1)
+
+
+def test_each_unattributed_exit_counts() -> None:
+    presence = with_inside(NORA, RENE, PAUL)
+    presence.leave_unattributed(at(1))
+    presence.leave_unattributed(at(2))
+    assert (presence.present, presence.margin, presence.high) == (1, 2, 3)
+
+
+def test_who_came_in_at_the_instant_of_a_recount_was_counted_by_it() -> None:
+    presence = Presence()
+    presence.enter(NORA, DOOR, at(5))
+    presence.recount([], guests=0, at=at(5))
+    assert presence.high == 0
+    assert presence.enter(NORA, DOOR, at(5))
+
+
 def test_a_member_who_comes_back_after_a_recount_is_counted_again() -> None:
     presence = with_inside(NORA, RENE)
     presence.recount_total(1, at(1))

@@ -448,13 +448,20 @@ def machine() -> dict[str, str]:
 
 
 def mosquitto_version() -> str:
-    told = subprocess.run([str(find_mosquitto()), "-h"], capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        [str(find_mosquitto()), "-h"], capture_output=True, text=True, check=False
+    )
     return told.stdout.splitlines()[0].removeprefix("mosquitto version ").strip()
 
 
-def table(result: Result) -> str:
+def told(result: Result) -> str:
     """Tell the result to people."""
-    rows = [f"{'milliseconds':<44}{'p50':>8}{'p95':>8}{'p99':>8}"]
+    rows = [
+        ", ".join(f"{name} {value}" for name, value in machine().items()),
+        f"{result.rounds} rounds of each, in {len(shares(result.rounds))} blocks, in turn",
+        "",
+        f"{'milliseconds':<44}{'p50':>8}{'p95':>8}{'p99':>8}",
+    ]
     for name, spread in (
         ("echo      a bare paho round trip", result.echo),
         ("commit    one row, sqlite3, WAL, FULL", result.commit),
@@ -463,17 +470,17 @@ def table(result: Result) -> str:
         rows.append(f"{name:<44}{spread.p50:>8.3f}{spread.p95:>8.3f}{spread.p99:>8.3f}")
     rows += [
         "",
-        f"answer / (echo + commit), p50: {result.times_floor:.2f}"
-        f"  (at most {MOST_TIMES_FLOOR:g}, goal {GOAL_TIMES_FLOOR:g})",
-        f"{result.in_flight} in flight: {result.answers_per_s:,.0f} answers/s,"
-        f" {result.echo_per_s:,.0f} echoes/s; ratio {result.rate:.2f} (goal {GOAL_RATE:g})",
+        f"answer / (echo + commit), p50: {result.times_floor:.2f}",
+        f"    at most {MOST_TIMES_FLOOR:g}, goal {GOAL_TIMES_FLOOR:g}",
+        f"{result.in_flight} in flight: {result.answers_per_s:,.0f} answers/s ({result.rate:.2f})",
+        f"    beside {result.echo_per_s:,.0f} echoes/s, goal {GOAL_RATE:g}",
     ]
     return "\n".join(rows)
 
 
 def to_json(result: Result) -> str:
     """Tell the result to programs."""
-    told = {
+    result_as_json = {
         "machine": machine(),
         "rounds": result.rounds,
         "in_flight": result.in_flight,
@@ -486,7 +493,7 @@ def to_json(result: Result) -> str:
         "rate": result.rate,
         "is_met": result.is_met,
     }
-    return json.dumps(told, indent=2) + "\n"
+    return json.dumps(result_as_json, indent=2) + "\n"
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
@@ -506,9 +513,7 @@ def main(arguments: list[str]) -> int:
         result = measure(options, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(", ".join(f"{name} {value}" for name, value in machine().items()))
-    print(f"{options.rounds} rounds of each, in {len(shares(options.rounds))} blocks, in turn\n")
-    print(table(result))
+    sys.stdout.write(f"{told(result)}\n")
     if options.json is not None:
         options.json.write_text(to_json(result))
     return 0 if result.is_met else 1

@@ -3,7 +3,6 @@
 import importlib.util
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,7 +11,9 @@ from types import ModuleType
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, sync_playwright
-from waitress.server import create_server
+
+from dashboards.app import hub_of
+from dashboards.server_waitress import served
 
 OUT = Path(__file__).parents[1] / "out"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -31,32 +32,28 @@ def _dashboards() -> ModuleType:
     return sys.modules[name]
 
 
-world = _dashboards()
-quiet_folder, busy_folder = world.quiet_folder, world.busy_folder
-place, quiet_place = world.place, world.quiet_place
+_world = _dashboards()
+quiet_folder, busy_folder = _world.quiet_folder, _world.busy_folder
+place, quiet_place = _world.place, _world.quiet_place
+
+
+@pytest.fixture(scope="session")
+def world() -> ModuleType:
+    """What the dashboard's own tests build their places with."""
+    return _world
 
 
 @contextmanager
-def served(app: Flask) -> Iterator[str]:
-    """Serve an application on a free port, as the program does."""
-    server = create_server(
-        app, host="127.0.0.1", port=0, threads=16, ident=None, channel_request_lookahead=1
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        with world.hub_of(app):
-            yield f"http://127.0.0.1:{server.effective_port}"
-    finally:
-        server.task_dispatcher.shutdown()
-        server.close()
-        thread.join(5)
+def on_a_free_port(app: Flask) -> Iterator[str]:
+    """Serve an application as the program does."""
+    with served(app, host="127.0.0.1", port=0, threads=16) as port, hub_of(app):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Flask], str]]:
     with ExitStack() as stack:
-        yield lambda app: stack.enter_context(served(app))
+        yield lambda app: stack.enter_context(on_a_free_port(app))
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +109,17 @@ def new_page(chromium: Browser, serve: object) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture
-def shoot() -> Callable[[Page, str], None]:
-    """Keep a picture of a page in `tests/out`."""
+def out() -> Path:
+    """Where pictures of the pages are kept; not in git."""
     OUT.mkdir(exist_ok=True)
-    return lambda page, name: page.screenshot(path=OUT / f"{name}.png", full_page=True) and None
+    return OUT
+
+
+@pytest.fixture
+def shoot(out: Path) -> Callable[[Page, str], None]:
+    """Keep a picture of a page in `tests/out`."""
+
+    def keep(page: Page, name: str) -> None:
+        page.screenshot(path=out / f"{name}.png", full_page=True)
+
+    return keep

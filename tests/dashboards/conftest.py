@@ -374,7 +374,7 @@ def place(busy_folder: Path, tmp_path: Path) -> Iterator[Place]:
 
 
 def make_app(place: Place, **others: Any) -> Flask:
-    parts = {
+    parts: dict[str, Any] = {
         "database": place.installation.database,
         "gatehouse": place.installation.gatehouse,
         "history": place.history,

@@ -7,17 +7,20 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from access.ids import MemberId, SiteId
 from dashboards.app import hub_of
 from dashboards.live import Hub, Marks, TooManyStreamsError
 from server.database import DatabaseError
 from server.events import GuestsChanged
+
+HERE = SiteId("here")
 
 
 class World:
     """Marks that a test changes."""
 
     def __init__(self) -> None:
-        self.marks = {"here": Marks(board="1", public="a")}
+        self.marks = {HERE: Marks(board="1", public="a")}
         self.looks = threading.Semaphore(0)
         self.error: Exception | None = None
 
@@ -35,37 +38,37 @@ def hub_on(world: World, most: int = 2, heartbeat_s: float = 5.0) -> Hub:
 def test_a_stream_tells_the_mark_at_once_and_again_when_it_changes() -> None:
     world = World()
     with hub_on(world) as hub:
-        stream = hub.stream("here", is_public=False)
+        stream = hub.stream(HERE, is_public=False)
         assert next(stream) == "retry: 2000\n\n"
         assert next(stream) == "data: 1\n\n"
-        world.marks["here"] = Marks(board="2", public="a")
+        world.marks[HERE] = Marks(board="2", public="a")
         assert next(stream) == "data: 2\n\n"
 
 
 def test_a_public_stream_is_silent_when_no_number_changes() -> None:
     world = World()
     with hub_on(world, heartbeat_s=0.05) as hub:
-        stream = hub.stream("here", is_public=True)
+        stream = hub.stream(HERE, is_public=True)
         assert [next(stream), next(stream)] == ["retry: 2000\n\n", "data: a\n\n"]
-        world.marks["here"] = Marks(board="2", public="a")
+        world.marks[HERE] = Marks(board="2", public="a")
         assert next(stream) == ": still here\n\n"
 
 
 def test_there_are_only_so_many_streams_and_a_closed_one_makes_room() -> None:
     with hub_on(World()) as hub:
-        first = hub.stream("here", is_public=False)
-        hub.stream("here", is_public=False)
+        first = hub.stream(HERE, is_public=False)
+        hub.stream(HERE, is_public=False)
         with pytest.raises(TooManyStreamsError):
-            hub.stream("here", is_public=False)
+            hub.stream(HERE, is_public=False)
         first.close()
         first.close()
         assert hub.streams == 1
-        hub.stream("here", is_public=False)
+        hub.stream(HERE, is_public=False)
 
 
 def test_a_stream_ends_when_its_browser_has_gone() -> None:
     with hub_on(World()) as hub:
-        stream = hub.stream("here", is_public=False, is_gone=lambda: True)
+        stream = hub.stream(HERE, is_public=False, is_gone=lambda: True)
         next(stream)
         while (piece := next(stream, None)) is not None:
             assert piece == "data: 1\n\n"
@@ -74,7 +77,7 @@ def test_a_stream_ends_when_its_browser_has_gone() -> None:
 def test_a_hub_that_closes_ends_its_streams() -> None:
     world = World()
     hub = hub_on(world)
-    stream = hub.stream("here", is_public=False)
+    stream = hub.stream(HERE, is_public=False)
     assert [next(stream), next(stream)] == ["retry: 2000\n\n", "data: 1\n\n"]
     ended = threading.Thread(target=lambda: list(stream))
     ended.start()
@@ -87,7 +90,7 @@ def test_a_hub_that_closes_ends_its_streams() -> None:
 def test_nothing_is_read_while_nobody_looks() -> None:
     world = World()
     with hub_on(world) as hub:
-        hub.stream("here", is_public=False).close()
+        hub.stream(HERE, is_public=False).close()
         while world.looks.acquire(timeout=0.1):
             pass
         assert not world.looks.acquire(timeout=0.1)
@@ -98,7 +101,7 @@ def test_a_reading_that_fails_is_tried_again(error: Exception) -> None:
     world = World()
     world.error = error
     with hub_on(world) as hub:
-        stream = hub.stream("here", is_public=False)
+        stream = hub.stream(HERE, is_public=False)
         next(stream)
         assert world.looks.acquire(timeout=5)
         world.error = None
@@ -115,7 +118,7 @@ def test_the_page_and_its_stream_agree_on_the_mark(
     assert next(pieces) == b"retry: 2000\n\n"
     mark = next(pieces).decode().removeprefix("data: ").strip()
     assert f'data-mark="{mark}"' in page
-    place.handle(GuestsChanged(by="claire", change=1))
+    place.handle(GuestsChanged(by=MemberId("claire"), change=1))
     assert next(pieces).decode() == f"data: {int(mark) + 1}\n\n"
     answer.close()
     assert hub_of(app).streams == 0

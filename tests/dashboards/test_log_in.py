@@ -9,6 +9,7 @@ from flask import Flask
 from msgspec.structs import replace
 from sqlalchemy import text
 
+from access.ids import MemberId
 from access.model import Status
 from server import registry, sessions
 
@@ -95,7 +96,7 @@ def test_a_session_is_over_after_a_week_however_much_it_is_used(
 def test_somebody_whose_membership_ends_is_out_at_once(place: Any, browser_of: MakeBrowser) -> None:
     browser = browser_of("salome")
     with place.installation.database.writing() as connection:
-        registry.change_status(connection, "salome", Status.ENDED)
+        registry.change_status(connection, MemberId("salome"), Status.ENDED)
     assert browser.get("/me").status_code == 302
 
 
@@ -104,7 +105,7 @@ def test_staff_who_are_suspended_keep_their_own_page_only(
 ) -> None:
     browser = browser_of("salome")
     with place.installation.database.writing() as connection:
-        registry.change_status(connection, "salome", Status.SUSPENDED)
+        registry.change_status(connection, MemberId("salome"), Status.SUSPENDED)
     assert browser.get("/me").status_code == 200
     assert browser.get("/watch").status_code == 403
 
@@ -175,7 +176,9 @@ def test_behind_tls_cookies_are_bound_to_the_host_and_to_https(tls_browser: Any)
 def test_every_answer_says_what_a_page_may_do(browser_of: MakeBrowser) -> None:
     browser = browser_of("salome")
     for path in ("/", "/kiosk", "/login", "/nowhere", "/static/gardien.css"):
-        headers = browser.get(path).headers
+        answer = browser.get(path)
+        headers = answer.headers
+        answer.close()
         assert "script-src 'self'" in headers["Content-Security-Policy"]
         assert "unsafe" not in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"

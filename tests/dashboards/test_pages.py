@@ -1,5 +1,6 @@
 """What the pages show and do, in both languages."""
 
+import html
 import json
 import re
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from access.ids import MemberId, SiteId
 from access.watch import Phase
 from server import sessions
 from server.events import CloseAsked
@@ -17,7 +19,7 @@ MakeBrowser = Callable[[str | None], Any]
 
 def words_of(page: str) -> str:
     """Give a page's text, without its tags."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page))
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page)))
 
 
 def state_of(place: Any) -> Any:
@@ -26,16 +28,16 @@ def state_of(place: Any) -> Any:
 
 def test_the_board_shows_how_many_who_watches_and_what_happened(browser_of: MakeBrowser) -> None:
     page = words_of(browser_of("salome").text("/"))
-    assert "22 personnes présentes (jusqu&#39;à 23)" in page
+    assert "22 personnes présentes (jusqu'à 23)" in page
     assert "encore 18 places · 4 invités" in page
-    assert "De permanence Claire Pour Mardi de l&#39;Atelier : réparer ensemble" in page
+    assert "De permanence Claire Pour Mardi de l'Atelier : réparer ensemble" in page
     assert "Fin au plus tard 22:00" in page
     assert "Proposée à Bruno Lambert" in page
     assert "Fab lab Verrouillée (dernier état connu) Hors ligne : décide seule" in page
     assert "3 enregistrements à recevoir" in page
     assert "Porte ouverte trop longtemps" in page
     assert "Sacha Lévy entre Entrée principale" in page
-    assert "Quelqu&#39;un entrée refusée — Badge inconnu : passez à l&#39;accueil" in page
+    assert "Quelqu'un entrée refusée — Badge inconnu : passez à l'accueil" in page
     assert "Zoé Faure entrée refusée — Adhésion suspendue" in page
 
 
@@ -89,12 +91,12 @@ def test_an_empty_place_says_so(quiet_place: Any, make_browser: Callable[..., An
     with make_browser(quiet_place) as browser:
         browser.log_in("salome")
         page = words_of(browser.text("/"))
-        assert "Personne à l&#39;intérieur" in page
-        assert "Fermé Aucun gardien n&#39;est de permanence" in page
-        assert "Rien ne s&#39;est encore passé" in page
+        assert "Personne à l'intérieur" in page
+        assert "Fermé Aucun gardien n'est de permanence" in page
+        assert "Rien ne s'est encore passé" in page
         assert "Jamais entendue" in page
-        assert "Personne n&#39;est encore venu" in browser.text("/curve")
-        assert "Personne à l&#39;intérieur" in browser.text("/watch/roll-call")
+        assert "Personne n'est encore venu" in words_of(browser.text("/curve"))
+        assert "Personne à l'intérieur" in words_of(browser.text("/watch/roll-call"))
         assert "Pas encore de visite" in browser.text("/me")
 
 
@@ -129,7 +131,7 @@ def test_guests_cannot_be_fewer_than_none_and_the_page_says_why(
 ) -> None:
     browser = browser_of("claire")
     browser.post("/watch/guests", change="-5")
-    assert "Il n&#39;y a pas autant d&#39;invités" in browser.text("/watch")
+    assert "Il n'y a pas autant d'invités" in words_of(browser.text("/watch"))
     assert state_of(place).presence.guests == 4
 
 
@@ -176,7 +178,7 @@ def test_a_watch_is_closed_and_the_roll_call_signed(place: Any, browser_of: Make
 
 
 def test_a_watch_cannot_be_opened_from_a_page(place: Any, browser_of: MakeBrowser) -> None:
-    place.handle(CloseAsked(by="claire"))
+    place.handle(CloseAsked(by=MemberId("claire")))
     browser = browser_of("claire")
     browser.post("/watch/sign")
     for path in ("/watch/take", "/watch/offer"):
@@ -198,7 +200,7 @@ def test_the_roll_call_names_all_who_may_be_inside_and_each_look_is_recorded(
         assert words in page
     assert page.index("Élodie") < page.index("Farid"), "É is searched for as E"
     with place.installation.database.reading() as connection:
-        (look,) = sessions.list_looks(connection, "malakoff")
+        (look,) = sessions.list_looks(connection, SiteId("malakoff"))
     assert (look.member, look.what) == ("claire", "roll-call")
 
 
@@ -260,6 +262,6 @@ def test_pages_say_so_when_the_database_is_away(place: Any, browser_of: MakeBrow
     (folder / "gardien.db").mkdir()
     answer = browser.get("/")
     assert answer.status_code == 503
-    assert "Les portes continuent d&#39;elles-mêmes" in answer.text
+    assert "Les portes continuent d'elles-mêmes" in words_of(answer.text)
     assert browser.get("/readyz").status_code == 503
     assert browser.get("/healthz").status_code == 200

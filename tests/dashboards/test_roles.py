@@ -44,12 +44,12 @@ WANTED = {
     "/static/gardien.css": Who.ANYONE,
 }
 POSTS = {
-    "/watch/offer": Who.KEEPER,
-    "/watch/take": Who.KEEPER,
-    "/watch/close": Who.IN_CHARGE,
-    "/watch/sign": Who.IN_CHARGE,
     "/watch/guests": Who.IN_CHARGE,
     "/watch/recount": Who.IN_CHARGE,
+    "/watch/close": Who.IN_CHARGE,
+    "/watch/sign": Who.IN_CHARGE,
+    "/watch/offer": Who.KEEPER,
+    "/watch/take": Who.KEEPER,
     "/demo/tap": Who.KEEPER,
     "/logout": Who.MEMBER,
 }
@@ -60,8 +60,8 @@ def was_let_in(path: str, answer: Any) -> bool:
     if answer.status_code in (401, 403):
         return False
     location = answer.headers.get("Location", "")
-    if location.startswith("/login") and path != "/logout":
-        return False
+    if location.startswith("/login"):
+        return "Clear-Site-Data" in answer.headers
     return not (path == "/" and location == "/me")
 
 

@@ -708,6 +708,16 @@ def test_when_the_guardian_badges_out_the_watch_is_closing() -> None:
     assert alone(s.at, NOMAD, s)["reason"] == "watch_closing"
 
 
+def test_a_member_admitted_after_the_guardian_left_means_that_the_watch_was_passed_on() -> None:
+    s = heard("watch_opened", who=GUARDIAN, name="gil")
+    s.read(GUARDIAN, Reader.OUT)
+    opened(s)
+    closed(s)
+    s.do(granted(s.ask(OTHER), reason="watch", member="ola", watch="7" * 32))
+    s.do(LinkChanged(is_up=False))
+    assert alone(s.at, NOMAD, s)["reason"] == "watch"
+
+
 # News never moves the lock
 
 
@@ -973,6 +983,7 @@ def test_stopping_and_failing_lock(event: Event, *, is_held: bool) -> None:
 
 def test_the_view_tells_the_doors_condition() -> None:
     s = stage().online()
+    assert s.door.view.readers == {"in": "ok"}
     s.do(ReaderHealth(reader=Reader.IN, is_ok=False))
     view = s.door.view
     assert (view.lock, view.contact, view.policy) == ("locked", "closed", 1)

@@ -1,6 +1,7 @@
 """The outbox: nothing that was recorded is lost, and what is lost by others' doing is told."""
 
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -255,6 +256,48 @@ def test_whatever_is_written_over_the_file_it_opens_and_its_chain_verifies(
         verify(records, Head(seq=first["seq"] - 1, hash=first["prev"]))
         assert records[-1]["seq"] == seq
         assert outbox.lost is not None or seq == 61
+
+
+# A full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of five megabytes, where this user may make one."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this user may not mount a small disk (needs root)")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def fill_up(outbox: Outbox, told: list[bool]) -> None:
+    """Record until there is no room, and note what it says of it."""
+    while True:
+        fill(outbox, 1)
+        told.append(outbox.is_nearly_full)
+
+
+def test_on_a_full_disk_it_warns_refuses_loses_nothing_and_can_be_emptied(
+    small_disk: Path,
+) -> None:
+    with open_at(small_disk / "outbox.db") as outbox:
+        (small_disk / "fat").write_bytes(bytes(2_000_000))
+        told = [outbox.is_nearly_full]
+        with pytest.raises(OutboxFullError):
+            fill_up(outbox, told)
+        count = len(outbox)
+        assert (told[0], told[-1], len(told)) == (False, True, count + 1)
+        assert told.count(True) > 20
+        assert verify(outbox.after(0, 10_000)) == outbox.head
+        with pytest.raises(OutboxFullError):
+            fill(outbox, 1)
+        outbox.acknowledge(count)
+        assert len(outbox) == 0
+        fill(outbox, 1)
+        (small_disk / "fat").unlink()
+        outbox.acknowledge(count + 1)
+        assert [outbox.is_nearly_full] == [False]
 
 
 # A server that knows more than the door

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
+from access.badge import digest, parse_uid
 from access.ids import DoorId, SiteId
+from access.instants import to_rfc3339
+from access.messages import AccessRequest
 from gardien.founding import DoorPlan, Founding, SitePlan, found
 from gardien.main import cli
 from runtime.clock import DemoClock
+from server.events import Asked
+from server.installation import open_installation
 
 TUESDAY_1910 = datetime(2026, 11, 24, 18, 10, tzinfo=UTC)
 """19:10 in Paris, in winter."""
@@ -110,6 +116,23 @@ def _logs() -> Iterator[None]:
 def _language(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
+
+
+def open_watch(house: CommandLine) -> None:
+    """Let the guardian badge in at the door, as its unit would ask."""
+    with open_installation(house.data) as installation:
+        site = SiteId("malakoff")
+        asked = msgspec.convert(
+            {
+                "id": "00000000-0000-7000-8000-000000000001",
+                "at": to_rfc3339(TUESDAY_1910),
+                "reader": "in",
+                "badge": digest(parse_uid(UIDS["gaelle"]), installation.read_badge_key(site)),
+            },
+            AccessRequest,
+        )
+        event = Asked(door=DoorId("main"), request=asked)
+        installation.gatehouse.handle(site, [event], installation.clock.now())
 
 
 def make_empty(data: Path) -> None:

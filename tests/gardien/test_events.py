@@ -15,7 +15,7 @@ from tests.gardien.conftest import EVENTS, CommandLine
 class Calendars(BaseHTTPRequestHandler):
     """Serves one calendar, and nothing else."""
 
-    def do_GET(self) -> None:  # noqa: N802 (the library's)
+    def do_GET(self) -> None:
         found = self.path == "/evenings.ics"
         self.send_response(200 if found else 404)
         self.send_header("ETag", '"1"')

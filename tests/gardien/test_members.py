@@ -106,6 +106,8 @@ def test_all_that_is_held_on_a_member_is_exported(house: CommandLine, tmp_path: 
     assert held["personal"]["name"] == "Gaëlle Morel"
     assert len(held["badges"][0]["digest"]) == 32
     assert held["authorizations"][0]["guardian"] == "gaelle"
+    assert held["logins"] == []
+    assert held["looks"] == []
     assert {"records", "hours", "passages", "minutes"} <= set(held["personal"])
     out = tmp_path / "gaelle.json"
     house.done("member", "export", "gaelle", "--out", str(out))
@@ -116,8 +118,13 @@ def test_all_that_is_held_on_a_member_is_exported(house: CommandLine, tmp_path: 
 
 def test_an_erased_member_leaves_nothing_but_an_id(house: CommandLine) -> None:
     house.done("guardian", "authorize", "gaelle", "--weekly", "wed 18:30-22:00")
+    password = house.data.parent / "password"
+    password.write_text("four words do well\n")
+    house.done("member", "password", "gaelle", "--password-file", str(password))
+    held = json.loads(house.done("member", "export", "gaelle"))
+    assert held["logins"] == [{"email": "gaelle@example.org", "sessions": []}]
     told = house.done("member", "erase", "--yes", "gaelle")
-    assert told.startswith("gaelle is erased: the member, 1 badges, 1 authorizations, 0 log-ins")
+    assert told.startswith("gaelle is erased: the member, 1 badges, 1 authorizations, 1 log-ins")
     assert told.count("kept: ") == 3
     assert "gaelle" not in members(house)
     assert house("member", "export", "gaelle").status == 1

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -150,7 +150,7 @@ class People:
 
     place: Place
     came: int = 0
-    head: Head = Head()
+    head: Head = field(default_factory=Head)
 
     def come(self, number: int) -> None:
         for _ in range(number):

@@ -157,15 +157,26 @@ _VALUES = st.recursive(
     | st.floats()
     | st.text()
     | st.sampled_from(["in", "out", "exit", "main", "2026-11-24T12:00:00Z", 10**400]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["start", "end", "reason", "granted"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["start", "end", "reason", "granted"]), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 _NAMES = sorted({*OCCUPANCY, *DECIDED, *CLOSED, "open_s", "offline", "reason"})
-_KINDS = (
-    "occupancy.changed access.decided access.granted access.denied door.closed door.held "
-    "door.released door.forced door.online door.offline watch.closed"
-).split()
+_KINDS = [
+    "occupancy.changed",
+    "access.decided",
+    "access.granted",
+    "access.denied",
+    "door.closed",
+    "door.held",
+    "door.released",
+    "door.forced",
+    "door.online",
+    "door.offline",
+    "watch.closed",
+]
 
 
 @given(

@@ -198,19 +198,6 @@ def logged_in(port: int, name: str, password: str) -> Iterator[Peer]:
         client.loop_stop()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Happened:
-    """What one tap came to, as the person at the door saw it, with the time of the house."""
-
-    member: MemberId
-    reader: str
-    answer: Answer
-
-    @property
-    def is_through(self) -> bool:
-        return bool(self.answer.opened)
-
-
 class House:
     """One installation with two doors: `main` (in and out) and `fablab` (in), open till 18:30.
 
@@ -477,7 +464,12 @@ class House:
         return self.path / "doors" / door / "sim.sock"
 
     def tap(
-        self, member: MemberId | bytes, reader: str = "in", door: DoorId = main, *, push: bool = True
+        self,
+        member: MemberId | bytes,
+        reader: str = "in",
+        door: DoorId = main,
+        *,
+        push: bool = True,
     ) -> Answer:
         """Let somebody present their badge, and walk through if the door unlocks."""
         uid = member if isinstance(member, bytes) else self.uid(member)
@@ -496,6 +488,15 @@ class House:
     def at_desk(self, event: DeskEvent) -> None:
         """Do what somebody does on the web."""
         self.inside.gatehouse.handle(self.site, [event], self.clock.now())
+
+    def open_evening(self) -> None:
+        """Let Zoe open the watch at 19:15; it is 19:40 then, and she is inside."""
+        self.leap_to("19:15")
+        answer = self.tap(self.zoe)
+        assert answer.opened, answer
+        self.expect(lambda: self.entries("watch.confirmed"), "the watch is confirmed", 15)
+        self.expect_well()
+        self.leap_to("19:40")
 
     # What is known.
 
@@ -637,6 +638,10 @@ class Demo:
 
         wait_for(has_said, f"the demo says {words!r}", within_s, lambda: self.text)
 
+    def expect_file(self, name: str) -> None:
+        """Wait until it has made a file of its folder."""
+        wait_for((self.data / name).exists, f"the demo makes {name}", tell=lambda: self.text)
+
     def expect_end(self, within_s: float) -> int:
         """Wait until it has ended; give its exit status."""
         wait_for(
@@ -691,12 +696,3 @@ def start_demo() -> Iterator[StartDemo]:
     finally:
         for demo in demos:
             demo.close()
-
-
-def in_the_evening(house: House) -> None:
-    """Bring a house to 19:40: Zoe has opened, and is inside."""
-    house.leap_to("19:15")
-    assert house.tap(house.zoe).opened
-    house.expect(lambda: house.entries("watch.confirmed"), "the watch is confirmed", 10)
-    house.leap_to("19:40")
-    house.expect_well()

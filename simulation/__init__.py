@@ -1,0 +1,1 @@
+"""Deterministic simulation: the real door and gate, and models of all that is around them."""

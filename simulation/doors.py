@@ -1,0 +1,364 @@
+"""One door of the simulation: the real unit on a simulated board, with its leaf and its people.
+
+The real shell (`edge.unit`), with its hands, postroom, courier and mailbox, runs here turn by turn;
+the thread, the pins, the disk and the link are models.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from access.ids import DoorId, RequestId, SiteId
+from access.model import Reader
+from access.snapshot import Verify
+from edge.condition import Rules
+from edge.door import Door
+from edge.events import ContactChanged, ExitButton, Started, Stopping, Tick
+from edge.mailbox import Mailbox
+from edge.memory import recall
+from edge.ports import Signal
+from edge.postroom import last_will
+from edge.presentation import CardRead
+from edge.unit import DoorUnit, Happening
+from simulation.clocks import EPOCH, NodeClock
+from simulation.disk import Platter, PowerCutError, SimulatedOutbox
+from simulation.invariants import Witness
+from simulation.network import Broker, SimulatedLink
+from simulation.world import World
+
+IDLE_S: Final = 240.0
+"""How long a door's loop sleeps when nothing happens; a real one wakes twice a second."""
+
+_UNSAVED_S: Final = 1.0
+_VERSION: Final = "simulated"
+
+
+class SimulatedLock:
+    """The lock of one door; implements `edge.ports.Lock`. Without power it is locked."""
+
+    def __init__(self, on_move: Callable[[bool], None]) -> None:
+        self._is_unlocked = False
+        self._on_move = on_move
+
+    @property
+    def is_unlocked(self) -> bool:
+        """Whether the lock is released now."""
+        return self._is_unlocked
+
+    def unlock(self) -> None:
+        """Release the lock."""
+        if not self._is_unlocked:
+            self._is_unlocked = True
+            self._on_move(True)  # noqa: FBT003 (the only argument)
+
+    def lock(self) -> None:
+        """Put the lock in its locked state."""
+        if self._is_unlocked:
+            self._is_unlocked = False
+            self._on_move(False)  # noqa: FBT003 (the only argument)
+
+    def close(self) -> None:
+        """Lock."""
+        self.lock()
+
+
+class SimulatedSignals:
+    """The light of one door; implements `edge.ports.Signals`."""
+
+    def __init__(self, on_show: Callable[[Signal], None]) -> None:
+        self._on_show = on_show
+
+    def show(self, signal: Signal) -> None:
+        """Show a signal."""
+        self._on_show(signal)
+
+    def close(self) -> None:
+        """Nothing to switch off."""
+
+
+class SimulatedUnit(DoorUnit):
+    """The real shell, run by the world instead of by a thread of its own."""
+
+    def turn(self, happening: Happening) -> str | None:
+        """Do one turn of the loop; returns what went wrong in it, if anything did."""
+        try:
+            self._take(happening)
+            self._tend()
+        except Exception as error:  # noqa: BLE001 (as the real loop does)
+            self._recover()
+            return repr(error)
+        return None
+
+    def stop(self) -> None:
+        """End as the real loop does."""
+        self._handle(Stopping())
+        self._postroom.say_goodbye()
+        self._lock.lock()
+
+    @property
+    def rules(self) -> Door:
+        """The state machine inside."""
+        return self._door
+
+    @property
+    def wants_restart(self) -> bool:
+        """Whether a restart was ordered."""
+        return self._wants_restart
+
+    @property
+    def has_unsaved(self) -> bool:
+        """Whether records wait in memory."""
+        return bool(self._hands.unsaved)
+
+    @property
+    def due(self) -> float | None:
+        """The monotonic time of the next turn, in seconds."""
+        dues = [self._door.due, self._postroom.courier.due]
+        if self._hands.unsaved:
+            dues.append(self._clock.monotonic() + _UNSAVED_S)
+        return min((due for due in dues if due is not None), default=None)
+
+
+@dataclass(slots=True, kw_only=True)
+class DoorNode:
+    """One door: its unit, its disk, its wires, its leaf.
+
+    Attributes:
+        platter: what its disk keeps.
+        capacity: how many records its outbox holds.
+        is_leaf_open: whether the leaf stands open.
+        is_button_down: whether the exit button is pressed, which frees the lock by wiring.
+        stalled_until_s: until when its loop hangs, in true seconds.
+        boots_wrong: what its clock does at each start: nothing, `1970`, or `lags`.
+    """
+
+    world: World
+    witness: Witness
+    broker: Broker
+    site: SiteId
+    id: DoorId
+    readers: tuple[Reader, ...]
+    verify: Verify
+    badge_key: bytes
+    clock: NodeClock
+    capacity: int = 20_000
+    platter: Platter = field(default_factory=Platter)
+    unit: SimulatedUnit | None = None
+    link: SimulatedLink | None = None
+    lock: SimulatedLock | None = None
+    is_leaf_open: bool = False
+    is_button_down: bool = False
+    stalled_until_s: float = 0.0
+    boots_wrong: str = ""
+    down_since_s: float = 0.0
+    failed: set[Reader] = field(default_factory=set)
+    _queue: deque[Happening] = field(default_factory=deque)
+    _wake: int = 0
+    _boots: int = 0
+    _is_busy: bool = False
+
+    def power_on(self) -> None:
+        """Start the unit on what its disk has kept."""
+        if self.unit is not None:
+            return
+        self._set_clock()
+        outbox = SimulatedOutbox(
+            self.platter,
+            site=self.site,
+            door=self.id,
+            capacity=self.capacity,
+            on_durable=lambda record: self.witness.durable(self.id, record),
+        )
+        self.lock = SimulatedLock(self._moved)
+        self._boots += 1
+        self.unit = SimulatedUnit(
+            door=Door(
+                rules=Rules(site=self.site, door=self.id, readers=self.readers),
+                new_id=self._new_id,
+                kept=recall(outbox, self.verify),
+            ),
+            outbox=outbox,
+            lock=self.lock,
+            signals=SimulatedSignals(self._shown),
+            mailbox=Mailbox(site=self.site, door=self.id, verify=self.verify),
+            badge_key=self.badge_key,
+            clock=self.clock,
+            version=_VERSION,
+            on_turn=lambda: None,
+        )
+        self._connect(self.unit)
+        self.world.tell(self.id, "starts", f"clock {self.clock.off_s:+.1f} s")
+        self.witness.started(self.id)
+        self.post(Started(version=_VERSION, is_open=self.is_leaf_open))
+
+    def power_off(self) -> None:
+        """Take the power away: no goodbye; what was not synced may be lost; the lock locks."""
+        if self.unit is None or self.link is None:
+            return
+        self.world.count("power_cut")
+        self.world.tell(self.id, "power is cut")
+        self._end()
+        self.link.vanish()
+        self.platter.cut(is_lost=self.world.chance("disk").random() < 0.5)  # noqa: PLR2004
+
+    def restart(self) -> None:
+        """Stop the unit kindly, and start it again a little later, as its supervisor does."""
+        if self.unit is None or self.link is None:
+            return
+        self.world.count("unit_restart")
+        self.world.tell(self.id, "restarts")
+        self.unit.stop()
+        self.link.close()
+        self._end()
+        self.platter.sync()
+        self.world.after(2.0, self.power_on)
+
+    def tap(self, reader: Reader, uid: bytes, who: str) -> bool:
+        """Somebody presents a badge; returns whether the reader saw it."""
+        if self.unit is None or reader in self.failed:
+            return False
+        self.world.tell(self.id, f"badge at {reader.value}", who)
+        self.witness.tapped(self.id, reader, uid, is_stalled=self.is_stalled)
+        self.post(CardRead(reader=reader.value, uid=uid))
+        return True
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether its loop hangs now."""
+        return self.world.now_s < self.stalled_until_s
+
+    @property
+    def is_free(self) -> bool:
+        """Whether somebody who pushes the door comes through."""
+        released = self.lock is not None and self.lock.is_unlocked
+        return self.is_leaf_open or self.is_button_down or released
+
+    def press(self, *, is_down: bool) -> None:
+        """The exit button is pressed or let go of: the wire frees the lock, whatever runs."""
+        self.is_button_down = is_down
+        if is_down:
+            self.world.tell(self.id, "exit button")
+        self.post(ExitButton(is_pressed=is_down))
+
+    def swing(self, *, is_open: bool) -> None:
+        """The leaf moves."""
+        if is_open != self.is_leaf_open:
+            self.is_leaf_open = is_open
+            self.world.tell(self.id, "opens" if is_open else "closes")
+            self.post(ContactChanged(is_open=is_open))
+
+    def stall(self, seconds: float) -> None:
+        """The loop hangs for a while, as on a slow card."""
+        self.stalled_until_s = max(self.stalled_until_s, self.world.now_s + seconds)
+        self.world.tell(self.id, "hangs", f"{seconds:.2f} s")
+
+    def post(self, happening: Happening) -> None:
+        """Give the unit something to do."""
+        if self.unit is None:
+            return
+        self._queue.append(happening)
+        self._drain()
+
+    def _drain(self) -> None:
+        if self._is_busy or self.unit is None:
+            return
+        if self.is_stalled:
+            self._wake_in(self.stalled_until_s - self.world.now_s)
+            return
+        self._is_busy = True
+        try:
+            while self._queue and self.unit is not None:
+                self._turn(self._next())
+        finally:
+            self._is_busy = False
+        self._sleep()
+
+    def _next(self) -> Happening:
+        """What is due comes before what waits, as in the real loop."""
+        due = self.unit.rules.due if self.unit is not None else None
+        if due is not None and due <= self.clock.monotonic():
+            return Tick()
+        return self._queue.popleft()
+
+    def _turn(self, happening: Happening) -> None:
+        unit = self.unit
+        if unit is None:
+            return
+        self.witness.begins(self.id, happening)
+        try:
+            wrong = unit.turn(happening)
+        except PowerCutError:
+            self.world.count("power_cut_in_write")
+            self.power_off()
+            self.world.after(self.world.chance("disk").uniform(5.0, 120.0), self.power_on)
+            return
+        self.witness.ends(self.id, unit.rules, wrong)
+        if unit.wants_restart:
+            self.restart()
+
+    def _sleep(self) -> None:
+        if self.unit is None:
+            return
+        due, mono = self.unit.due, self.clock.monotonic()
+        wait_s = IDLE_S if due is None else min(due - mono, IDLE_S)
+        self._wake_in(max(wait_s, 0.0) + 0.001)
+
+    def _wake_in(self, seconds: float) -> None:
+        self._wake += 1
+        number = self._wake
+        self.world.after(seconds, lambda: self._woken(number))
+
+    def _woken(self, number: int) -> None:
+        if number == self._wake and self.unit is not None:
+            self.post(Tick())
+
+    def _connect(self, unit: SimulatedUnit) -> None:
+        mailbox = Mailbox(site=self.site, door=self.id, verify=self.verify)
+        was_cut = self.link is not None and self.link.is_cut
+        boots = self._boots
+        self.link = SimulatedLink(
+            world=self.world,
+            broker=self.broker,
+            client_id=self.id,
+            wishes=mailbox.wishes(),
+            will=last_will(self.site, self.id),
+            deliver=lambda event: self.post(event) if boots == self._boots else None,
+            is_cut=was_cut,
+        )
+        unit.connect(self.link)
+        self.link.start()
+
+    def _end(self) -> None:
+        self.unit, self.down_since_s = None, self.world.now_s
+        self._queue.clear()
+        if self.lock is not None:
+            self.lock.lock()
+
+    def _set_clock(self) -> None:
+        self.clock.boot()
+        if self.boots_wrong == "1970" and self._boots:
+            self.world.count("boot_1970")
+            self.clock.show(EPOCH + timedelta(seconds=20))
+        elif self.boots_wrong == "lags" and self._boots:
+            # A unit without a battery goes on where it was switched off.
+            self.world.count("boot_lags")
+            self.clock.jump(self.down_since_s - self.world.now_s)
+
+    def _new_id(self) -> RequestId:
+        """Make a UUID version 7 of the world's time and chance (RFC 9562, 5.7)."""
+        millis = int(self.world.now.timestamp() * 1000)
+        low = self.world.chance(f"ids/{self.id}").getrandbits(74)
+        number = millis << 80 | 7 << 76 | (low >> 62) << 64 | 2 << 62 | low & (2**62 - 1)
+        text = f"{number:032x}"
+        return RequestId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
+
+    def _moved(self, is_unlocked: bool) -> None:  # noqa: FBT001 (the only argument)
+        self.world.tell(self.id, "unlocks" if is_unlocked else "locks")
+        if is_unlocked:
+            unsaved = self.unit is not None and self.unit.has_unsaved
+            self.witness.unlocked(self.id, has_unsaved=unsaved)
+
+    def _shown(self, signal: Signal) -> None:
+        self.witness.shown(self.id, signal)
