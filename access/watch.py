@@ -12,14 +12,12 @@ timer that fires late changes no answer.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from enum import Enum
-from typing import Final
 
 from access.ids import DoorId, MemberId, WatchId
 from access.model import Audience, Authorization, Member
-
-QUARTER: Final = timedelta(minutes=15)
+from access.time_bank import credited
 
 
 class Phase(Enum):
@@ -224,13 +222,8 @@ def credits_of(watch: Watch, rate: Decimal) -> Mapping[MemberId, int]:
         for tenure in watch.tenures:
             length = (tenure.end or watch.closed_at) - tenure.start
             held[tenure.guardian] = held.get(tenure.guardian, timedelta()) + length
-    minutes = {guardian: _credited(length, rate) for guardian, length in held.items()}
+    minutes = {guardian: credited(length, rate) for guardian, length in held.items()}
     return {guardian: earned for guardian, earned in minutes.items() if earned}
-
-
-def _credited(held: timedelta, rate: Decimal) -> int:
-    quarters = (2 * held + QUARTER) // (2 * QUARTER)
-    return int((quarters * 15 * rate).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def _must_be_open(watch: Watch, at: datetime) -> None:

@@ -102,7 +102,7 @@ def occupancy() -> Response:
 @api_pages.get("/api/v1/watch")
 def watch() -> Response:
     """Give the watch that runs."""
-    found = parts().reader.roll_call(site_id()).watch
+    found = parts().reader.watch(site_id())
     if found is None:
         return _json(WatchAnswer(watch=None))
     report = WatchReport(
@@ -130,7 +130,7 @@ def doors() -> Response:
             queue=door.queue,
             policy=door.policy,
         )
-        for door in parts().reader.roll_call(site_id()).doors
+        for door in parts().reader.doors(site_id())
     ]
     return _json(DoorsAnswer(doors=reports))
 

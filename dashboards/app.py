@@ -161,7 +161,7 @@ def _handle_errors(app: Flask) -> None:
 
 
 def _csrf(error: CSRFError) -> AnyResponse | tuple[str, int]:
-    _log.warning("a form was refused on %s: %s", request.path, error.description)
+    _log.warning("a form was refused on %r: %s", request.path, error.description)
     return _page(400, "form")
 
 
@@ -170,7 +170,7 @@ def _http(error: HTTPException) -> AnyResponse | tuple[str, int]:
         return error.get_response()
     code = error.code or 500
     if code in (401, 403, 429):
-        _log.warning("refused: %s %s: %d", request.method, request.path, code)
+        _log.warning("refused: %s %r: %d", request.method, request.path, code)
     return _page(code, str(code) if code in _ERRORS else "500")
 
 
@@ -180,7 +180,7 @@ def _not_now(error: DatabaseError) -> AnyResponse | tuple[str, int]:
 
 
 def _fault(error: Exception) -> AnyResponse | tuple[str, int]:
-    _log.error("a fault in %s %s", request.method, request.path, exc_info=error)
+    _log.error("a fault in %s %r", request.method, request.path, exc_info=error)
     return _page(500, "500")
 
 

@@ -46,7 +46,8 @@ class Hub:
 
     Args:
         read: gives the marks of each site; called in the hub's own thread.
-        most: how many streams there may be at once.
+        most: how many streams there may be at once; half of them may be of the public numbers, so
+            that strangers leave room for those who keep the place.
         interval_s: how long to wait between two looks.
         heartbeat_s: how often a stream says something, which is how dead browsers are found.
     """
@@ -64,6 +65,7 @@ class Hub:
         self._news = threading.Condition()
         self._marks: Mapping[SiteId, Marks] = {}
         self._streams = 0
+        self._public = 0
         self._is_closed = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -88,9 +90,10 @@ class Hub:
             TooManyStreamsError: there are as many as there may be; the page works without.
         """
         with self._news:
-            if self._streams >= self._most or self._is_closed:
-                raise TooManyStreamsError(f"{self._most} live pages are open; no more fit")
+            if self._is_closed or self._is_full(is_public=is_public):
+                raise TooManyStreamsError(f"{self._streams} live pages are open; no more fit")
             self._streams += 1
+            self._public += is_public
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="live", daemon=True)
                 self._thread.start()
@@ -121,10 +124,11 @@ class Hub:
                 waited_s += _GLANCE_S
             return None if self._is_closed else mark()
 
-    def leave(self) -> None:
+    def leave(self, *, is_public: bool) -> None:
         """Count one stream less."""
         with self._news:
             self._streams -= 1
+            self._public -= is_public
 
     def close(self) -> None:
         """End all streams and the thread. Closing twice is harmless."""
@@ -145,6 +149,10 @@ class Hub:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _is_full(self, *, is_public: bool) -> bool:
+        most_public = max(1, self._most // 2)
+        return self._streams >= self._most or (is_public and self._public >= most_public)
 
     def _watch(self) -> None:
         while True:
@@ -203,4 +211,4 @@ class Stream(Iterator[str]):
         """Leave. Closing twice is harmless."""
         if not self._is_closed:
             self._is_closed = True
-            self._hub.leave()
+            self._hub.leave(is_public=self._is_public)

@@ -57,12 +57,9 @@ STATUS: Final[_Text] = {
 CAUSE: Final[_Text] = {"watch": lazy_gettext("Watch held")}
 
 _HAPPENED: Final[_Text] = {
-    "watch.confirmed": lazy_gettext("opened the watch"),
     "watch.opened": lazy_gettext("opened the watch"),
     "watch.lapsed": lazy_gettext("did not open the door: the watch lapsed"),
     "watch.offered": lazy_gettext("was offered the watch"),
-    "watch.closing": lazy_gettext("The watch is closing"),
-    "watch.closed": lazy_gettext("The watch is closed"),
     "site.swept": lazy_gettext("The count starts again at zero"),
     "door.online": lazy_gettext("The door is back online"),
     "door.offline": lazy_gettext("The door is offline: it decides on its own"),
@@ -97,11 +94,24 @@ _DESK: Final = (
 """What the desk may refuse, word for word as `server.desk` and `access.watch` say it."""
 
 
+_CLOSING: Final[_Text] = {
+    "asked": lazy_gettext("began to close the watch"),
+    "guardian_left": lazy_gettext("The watch is closing: the guardian has left"),
+    "authorization_over": lazy_gettext("The watch is closing: its time is over"),
+}
+_CLOSED: Final[_Text] = {
+    "roll_call_signed": lazy_gettext("signed the roll-call: the watch is closed"),
+    "everyone_out": lazy_gettext("The watch is closed: everyone is out"),
+    "delay_over": lazy_gettext("The watch is closed: the time to leave is over"),
+    "opening_hours": lazy_gettext("The watch is closed: opening hours have begun"),
+}
+
+
 def say(line: Happening) -> str:
     """Say what happened; the person and the door stand beside it."""
     if line.is_granted is not None:
         return _decision(line)
-    make = _COUNTED.get(line.kind)
+    make = _MADE.get(line.kind)
     if make is not None:
         return make(line)
     text = _HAPPENED.get(line.kind)
@@ -151,6 +161,14 @@ def _decision(line: Happening) -> str:
     return gettext("%(said)s (the door decided alone)", said=said) if line.is_alone else said
 
 
+def _closing(line: Happening) -> str:
+    return str(_CLOSING.get(line.reason or "", lazy_gettext("The watch is closing")))
+
+
+def _closed(line: Happening) -> str:
+    return str(_CLOSED.get(line.reason or "", lazy_gettext("The watch is closed")))
+
+
 def _guests(line: Happening) -> str:
     change = line.amount or 0
     if change < 0:
@@ -180,9 +198,11 @@ def _passed(line: Happening) -> str:
     return gettext("took over the watch from %(name)s", name=line.other.name)
 
 
-_COUNTED: Final[Mapping[str, Callable[[Happening], str]]] = {
+_MADE: Final[Mapping[str, Callable[[Happening], str]]] = {
     "guests.changed": _guests,
     "site.recounted": _recounted,
     "alert.still_inside": _still_inside,
     "watch.passed": _passed,
+    "watch.closing": _closing,
+    "watch.closed": _closed,
 }

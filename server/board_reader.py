@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, select
 from access.ids import MemberId, SiteId
 from runtime.clock import Clock
 from server import ledger, schema
-from server.board import Board, Happening, Occupancy, Person, RollCall
+from server.board import Board, DoorView, Happening, Occupancy, Person, RollCall, WatchView
 from server.board_events import ALERTS, SHOWN, is_line, members_of, to_happening
 from server.board_state import (
     Naming,
@@ -116,6 +116,31 @@ class BoardReader:
             alerts=_happenings(alerts, people.name, doors),
         )
 
+    def watch(self, site: SiteId) -> WatchView | None:
+        """Give the watch that runs at a site. Blocks for the database.
+
+        Raises:
+            UnknownSiteError: there is no such site.
+            DatabaseError: not now.
+        """
+        self._settings(site)
+        with self._database.reading() as connection:
+            _, state = _load(connection, site)
+            people = _people(connection, members_in(state))
+        return watch_of(state, people.name, self._clock.now())
+
+    def doors(self, site: SiteId) -> tuple[DoorView, ...]:
+        """Give the doors of a site. Blocks for the database.
+
+        Raises:
+            UnknownSiteError: there is no such site.
+            DatabaseError: not now.
+        """
+        settings = self._settings(site)
+        with self._database.reading() as connection:
+            _, state = _load(connection, site)
+        return doors_of(state, settings, self._clock.now())
+
     def roll_call(self, site: SiteId) -> RollCall:
         """List who may be inside. Blocks for the database.
 
@@ -153,7 +178,9 @@ def _load(connection: Connection, site: SiteId) -> tuple[int, SiteState]:
 
 def _lines(connection: Connection, site: SiteId) -> list[StoredEntry]:
     found = ledger.latest(connection, site, _LOOKED_THROUGH, SHOWN)
-    return [entry for entry in found if is_line(entry)][:_LINES]
+    # A door that was cut off hands in old records late: what happened last is shown, not what came.
+    lines = sorted(filter(is_line, found), key=lambda entry: (entry.time, entry.id), reverse=True)
+    return lines[:_LINES]
 
 
 def _alerts(connection: Connection, site: SiteId) -> list[StoredEntry]:

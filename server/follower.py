@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 NAME: Final = "history"
 _BATCH: Final = 5_000
 _IDLE_S: Final = 5.0
-_GATHER_S: Final = 0.25
+_GATHER_S: Final = 1.0
 _RETRY_S: Final = 5.0
 _FAULT_S: Final = 60.0
 

@@ -53,6 +53,7 @@ class Gate:
         """
         self._must_have_door(event)
         turn = Turn(policy=self.policy, state=self.state, now=now)
+        passages.advance(turn)
         watching.advance(turn)
         happened = now
         match event:
@@ -74,7 +75,12 @@ class Gate:
         """Whether a `Ticked` at `now` would change anything; cheap, and changes nothing itself."""
         turn = Turn(policy=self.policy, state=self.state, now=now)
         last = self.state.reported
-        return last is None or last.open != turn.opening() or watching.is_due(turn)
+        return (
+            last is None
+            or last.open != turn.opening()
+            or passages.is_due(turn)
+            or watching.is_due(turn)
+        )
 
     def _must_have_door(self, event: Event) -> None:
         if isinstance(event, Asked | Reported | DoorSaid) and event.door not in self.policy.doors:

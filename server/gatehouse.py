@@ -196,7 +196,6 @@ def _keep(connection: Connection, site: SiteId, effects: Sequence[Effect], now: 
                 member=effect.member,
                 minutes=effect.minutes,
                 watch=effect.watch,
-                cause="watch",
                 at=effect.at,
             )
 

@@ -16,8 +16,6 @@ from server.folder import Folder, InstallationError
 from server.gatehouse import Gatehouse
 from server.history import History
 from server.history_embedded import EmbeddedHistory
-from server.history_influx import InfluxHistory
-from server.history_influx_client import InfluxSettings
 from server.policy_source import PolicySource
 from server.settings import HistorySettings, ServerSettings, SiteSettings
 from server.upgrade import upgrade
@@ -80,6 +78,10 @@ class Installation:
 def _history(settings: HistorySettings, embedded: Database) -> History:
     if not settings.url:
         return EmbeddedHistory(embedded.engine)
+    # Half a second to load, for those alone who have it.
+    from server.history_influx import InfluxHistory  # noqa: PLC0415
+    from server.history_influx_client import InfluxSettings  # noqa: PLC0415
+
     return InfluxHistory(
         InfluxSettings(
             url=settings.url,

@@ -31,6 +31,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from access.ids import DoorId, MemberId, RequestId, SiteId, WatchId
 from access.journal import Head, Json
+from access.time_bank import Cause
 from server import schema
 from server.database import ConflictError
 
@@ -307,21 +308,19 @@ def credit(
     site: SiteId,
     member: MemberId,
     minutes: int,
-    watch: WatchId | None,
-    cause: str,
+    watch: WatchId,
     at: datetime,
 ) -> bool:
-    """Enter minutes into the time bank: earned above zero, spent below.
+    """Enter minutes that a guardian has earned into the time bank.
 
     Args:
         connection: of a transaction that writes.
         site: where.
         member: whose.
-        minutes: how many, with their sign.
+        minutes: how many, above zero.
         watch: the watch that earned them. A watch credits each guardian once, whatever is
-            replayed; entries without one are always new.
-        cause: a few words for people.
-        at: when.
+            replayed.
+        at: when it closed.
 
     Returns:
         Whether it is new; False when the watch had credited the member already.
@@ -331,7 +330,7 @@ def credit(
         "member": member,
         "minutes": minutes,
         "watch": watch,
-        "cause": cause,
+        "cause": Cause.WATCH.value,
         "at": at,
     }
     return _add_new(connection, schema.time_entry, values)

@@ -4,7 +4,8 @@ A door's records come in their order, each once: so the opening that follows a g
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from access.ids import BadgeDigest, DoorId, MemberId, RequestId
@@ -21,14 +22,37 @@ _ALERTS: Final = {
 }
 
 
+OPENED_LATE: Final = timedelta(seconds=2)
+"""How long after the lock has locked an opening may still follow from a grant.
+
+The door itself allows one second (`edge.passes`); the rest is for its clock.
+"""
+
+
 def apply(turn: Turn, door: DoorId, record: Record) -> None:
     """Follow what one record says. A record whose data says nothing useful changes nothing."""
     track = turn.state.door(door)
+    _expire(turn, track, record.time)
     step = _STEPS.get(record.type)
     if step is not None:
         step(turn, door, track, record)
     if record.type in _ALERTS:
         turn.alert(_ALERTS[record.type], record.time, {"door": door})
+
+
+def advance(turn: Turn) -> None:
+    """Do what the clock alone brings about at the doors."""
+    for track in turn.state.doors.values():
+        _expire(turn, track, turn.now)
+
+
+def is_due(turn: Turn) -> bool:
+    """Whether `advance` would do anything; changes nothing itself."""
+    return any(
+        grant.until is not None and turn.now >= grant.until
+        for track in turn.state.doors.values()
+        for grant in track.grants
+    )
 
 
 def member_of(turn: Turn, record: Record) -> MemberId | None:
@@ -87,16 +111,24 @@ def _closed(_turn: Turn, _door: DoorId, track: DoorTrack, _record: Record) -> No
     track.opened_at = None
 
 
-def _locked(turn: Turn, _door: DoorId, track: DoorTrack, record: Record) -> None:
-    """Locked again: a grant whose door was not opened by now is over."""
-    watch = turn.state.watch
-    if watch is not None and any(
-        watching.watch_id(grant.request) == watch.id for grant in track.grants
-    ):
-        watching.lapse(turn, record.time)
-    track.grants = []
+def _locked(_turn: Turn, _door: DoorId, track: DoorTrack, record: Record) -> None:
+    """Locked again: a grant whose door is not opened within a moment is over."""
+    over = record.time + OPENED_LATE
+    track.grants = [replace(g, until=over) if g.until is None else g for g in track.grants]
     if not track.is_open:
         track.is_left_by_badge = False
+
+
+def _expire(turn: Turn, track: DoorTrack, at: datetime) -> None:
+    """Let go of grants that are over; a watch that one of them opened lapses."""
+    over = [grant for grant in track.grants if grant.until is not None and at >= grant.until]
+    if not over:
+        return
+    track.grants = [grant for grant in track.grants if grant not in over]
+    watch = turn.state.watch
+    for grant in over:
+        if watch is not None and watching.watch_id(grant.request) == watch.id:
+            watching.lapse(turn, grant.until or at)
 
 
 def _exit_requested(_turn: Turn, _door: DoorId, track: DoorTrack, _record: Record) -> None:

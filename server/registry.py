@@ -40,7 +40,7 @@ from server.registry_members import (
     find_member,
     list_members,
 )
-from server.registry_time_bank import TimeEntry, balance, balances, statement
+from server.registry_time_bank import accounts, balance, balances, newest_postings, postings
 
 __all__ = [
     "BadgeRecord",
@@ -52,8 +52,8 @@ __all__ = [
     "Person",
     "RegistryError",
     "TakenError",
-    "TimeEntry",
     "UnknownError",
+    "accounts",
     "add_member",
     "assign_badge",
     "authorize",
@@ -71,10 +71,11 @@ __all__ = [
     "list_calendars",
     "list_members",
     "mark_badge",
+    "newest_postings",
+    "postings",
     "put_calendar",
     "read_members_csv",
     "remove_calendar",
     "revision",
     "revoke_authorization",
-    "statement",
 ]

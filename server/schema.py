@@ -178,14 +178,29 @@ time_entry: Final = Table(
     "time_entry",
     metadata,
     Column("id", _BIG, primary_key=True, autoincrement=True),
-    Column("site", Text, nullable=False),
+    Column("site", Text, nullable=False, comment="whose account gives them, or takes them back"),
     Column("member", Text, nullable=False, comment="no foreign key: accounts outlive members"),
-    Column("minutes", Integer, nullable=False, comment="earned above zero, spent below"),
-    Column("watch", Text, comment="the watch that earned them"),
-    Column("cause", Text, nullable=False),
+    Column("minutes", Integer, nullable=False, comment="from the site to the member; back below 0"),
+    Column("cause", Text, nullable=False, comment="'watch', 'correction' or 'spending'"),
     Column("at", Instant, nullable=False),
+    Column("watch", Text, comment="the watch that earned them"),
+    Column("made_by", Text, comment="id of who posted it; none for a watch"),
+    Column("reason", Text, comment="in words, for people"),
+    Column("month", Text, comment="'2026-11': whose presence hours they were spent against"),
+    Column("key", Text, comment="given by who posts, so that a repeat posts nothing"),
+    CheckConstraint("minutes <> 0", name="moves_something"),
+    CheckConstraint(
+        "cause = 'watch' AND minutes > 0 AND watch IS NOT NULL AND month IS NULL"
+        " OR cause = 'correction' AND watch IS NULL AND month IS NULL"
+        " AND made_by IS NOT NULL AND reason IS NOT NULL"
+        " OR cause = 'spending' AND minutes < 0 AND watch IS NULL AND month IS NOT NULL"
+        " AND made_by IS NOT NULL",
+        name="fits_its_cause",
+    ),
+    UniqueConstraint("key"),
     Index(
-        "uq_time_entry_watch_member",
+        "uq_time_entry_site_watch_member",
+        "site",
         "watch",
         "member",
         unique=True,
@@ -193,7 +208,8 @@ time_entry: Final = Table(
         postgresql_where=text("watch IS NOT NULL"),
     ),
     Index(None, "member", "at"),
-    comment="The time bank.",
+    Index(None, "site", "at"),
+    comment="The time bank. A row is a posting between two accounts; rows are only ever added.",
     sqlite_autoincrement=True,
 )
 
@@ -245,7 +261,34 @@ work, and takes the row out before it commits. Nobody else ever sees the row.
 """
 
 
+TIME_BANK_GUARD: Final = {
+    "sqlite": (
+        """CREATE TRIGGER time_entry_no_update BEFORE UPDATE ON time_entry
+BEGIN SELECT RAISE(ABORT, 'the time bank is append-only'); END""",
+        """CREATE TRIGGER time_entry_no_delete BEFORE DELETE ON time_entry
+WHEN NOT EXISTS (SELECT 1 FROM purge_permit)
+BEGIN SELECT RAISE(ABORT, 'the time bank is append-only'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION time_entry_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM purge_permit) THEN RETURN OLD; END IF;
+  RAISE EXCEPTION 'the time bank is append-only' USING ERRCODE = 'integrity_constraint_violation';
+END $$""",
+        """CREATE TRIGGER time_entry_no_change BEFORE UPDATE OR DELETE ON time_entry
+FOR EACH ROW EXECUTE FUNCTION time_entry_guard()""",
+        """CREATE TRIGGER time_entry_no_truncate BEFORE TRUNCATE ON time_entry
+FOR EACH STATEMENT EXECUTE FUNCTION time_entry_guard()""",
+    ),
+}
+"""Statements by dialect that make the time bank append-only.
+
+A posting is corrected by another one. A purge may take out old ones, never change them.
+"""
+
+
 @event.listens_for(metadata, "after_create")
-def _guard_the_ledger(target: MetaData, connection: Connection, **_: object) -> None:  # noqa: ARG001 (SQLAlchemy's)
-    for statement in LEDGER_GUARD[connection.dialect.name]:
+def _guard(target: MetaData, connection: Connection, **_: object) -> None:  # noqa: ARG001 (SQLAlchemy's)
+    dialect = connection.dialect.name
+    for statement in (*LEDGER_GUARD[dialect], *TIME_BANK_GUARD[dialect]):
         connection.exec_driver_sql(statement)

@@ -36,6 +36,7 @@ QUEUE_SIZE: Final = 10_000
 _BATCH: Final = 200
 _TICK_S: Final = 0.25
 _BACK_OFF_S: Final = 0.5
+_ONLINE_EVERY_S: Final = 30.0
 
 
 def wishes() -> tuple[Wish, ...]:
@@ -92,10 +93,17 @@ class Inbox:
 
 @dataclass(slots=True, kw_only=True)
 class _Said:
-    """What was last published of a site on the connection that there is."""
+    """What was last published of a site on the connection that there is.
+
+    Attributes:
+        policy: its version.
+        report: the numbers.
+        online_again: monotonic time at which to say again that the server is there.
+    """
 
     policy: int | None = None
     report: OccupancyReport | None = None
+    online_again: float = 0.0
 
 
 class Service:
@@ -214,13 +222,19 @@ class Service:
         if not self._link.is_up:
             return
         policy = self._policy_of(site)
-        if site not in self._published:
-            self._say(site, topics.SERVER, ServerState(online=True, at=self._clock.now()))
         said = self._published.setdefault(site, _Said())
+        self._say_online(site, said)
         if said.policy != policy.version:
             self._say(site, topics.POLICY, seal(policy, self._sign))
             said.policy = policy.version
         self._announce(site, self._gatehouse.look(site).reported)
+
+    def _say_online(self, site: SiteId, said: _Said) -> None:
+        """Say now and then that the server is there, and what time it is: doors check theirs."""
+        mono = self._clock.monotonic()
+        if mono >= said.online_again:
+            self._say(site, topics.SERVER, ServerState(online=True, at=self._clock.now()))
+            said.online_again = mono + _ONLINE_EVERY_S
 
     def _announce(self, site: SiteId, report: OccupancyReport | None) -> None:
         said = self._published.get(site)

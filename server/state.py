@@ -21,10 +21,15 @@ _encoder: Final = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """Somebody was admitted, and has not opened the door yet."""
+    """Somebody was admitted, and has not opened the door yet.
+
+    Attributes:
+        until: when it is over; None as long as the lock is released for it.
+    """
 
     request: RequestId
     member: MemberId
+    until: datetime | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -20,12 +20,15 @@ _UPGRADE_LOCK: Final = sql("SELECT pg_advisory_xact_lock(7310577114)")
 def upgrade(database: Database) -> None:
     """Bring the database to the newest schema, from any older one or from nothing.
 
-    One transaction: it is done whole or not at all. Blocks until it is done.
+    One transaction: it is done whole or not at all. Blocks until it is done; a database that is
+    current already is only read.
 
     Raises:
         DatabaseError: not now; nothing was changed.
         DatabaseFaultError: the database holds something else than gardien's tables.
     """
+    if is_current(database):
+        return
     with database.writing() as connection:
         if not database.is_sqlite:
             connection.execute(_UPGRADE_LOCK)

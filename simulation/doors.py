@@ -332,6 +332,7 @@ class DoorNode:
 
     def _end(self) -> None:
         self.unit, self.down_since_s = None, self.world.now_s
+        self.witness.stopped(self.id)
         self._queue.clear()
         if self.lock is not None:
             self.lock.lock()

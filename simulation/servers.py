@@ -1,5 +1,6 @@
 """The server of the simulation: the real service and gate on a simulated database."""
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +20,7 @@ from server.effects import Answer, Credit, Effect, Keep, SetAside
 from server.events import Asked, DeskEvent, Event
 from server.gate import Gate
 from server.gatehouse import Gatehouse
-from server.service import Inbox, Service, last_will, wishes
+from server.service import QUEUE_SIZE, Inbox, Service, last_will, wishes
 from server.state import SiteState, from_json, to_json
 from simulation.clocks import NodeClock
 from simulation.invariants import Witness
@@ -31,6 +32,7 @@ IDLE_S: Final = 60.0
 
 _TICK_S: Final = 0.25
 _BACK_OFF_S: Final = 0.5
+_BATCH: Final = 200
 _CLIENT: Final = "server"
 PolicyOf = Callable[[SiteId], Policy]
 
@@ -211,6 +213,29 @@ class SimulatedService(Service):
             self._link.send(last_will(site))
 
 
+class SimulatedInbox(Inbox):
+    """The queue between link and loop, without a thread on either side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: deque[LinkEvent] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, event: LinkEvent) -> None:
+        """Add an event, unless too many wait."""
+        if len(self) < QUEUE_SIZE:
+            self._waiting.append(event)
+        else:
+            self.dropped += 1
+
+    def take(self, wait_s: float) -> list[LinkEvent]:
+        """Take all that waits, at most a batch; never waits."""
+        del wait_s
+        return [self._waiting.popleft() for _ in range(min(len(self), _BATCH))]
+
+
 @dataclass(slots=True, kw_only=True)
 class ServerNode:
     """The server's machine, its process, and the desk beside it.
@@ -231,7 +256,7 @@ class ServerNode:
     link: SimulatedLink | None = None
     service: SimulatedService | None = None
     stalled_until_s: float = 0.0
-    _inbox: Inbox = field(default_factory=Inbox)
+    _inbox: SimulatedInbox = field(default_factory=SimulatedInbox)
     _desk: SimulatedGatehouse | None = None
     _wake: int = 0
     _starts: int = 0
@@ -244,7 +269,7 @@ class ServerNode:
         self._starts += 1
         starts = self._starts
         was_cut = self.link is not None and self.link.is_cut
-        self._inbox = Inbox()
+        self._inbox = SimulatedInbox()
         self.link = SimulatedLink(
             world=self.world,
             broker=self.broker,
@@ -276,7 +301,8 @@ class ServerNode:
         self.world.tell("server", "is killed")
         self.service = None
         # The machine's own kernel closes the connection of a process that is gone.
-        self.link.broken("killed")
+        if not self.link.is_cut:
+            self.link.broken("killed")
         self.link.vanish()
 
     def stall(self, seconds: float) -> None:
@@ -322,7 +348,7 @@ class ServerNode:
         if self.world.now_s < self.stalled_until_s:
             self._wake_in(self.stalled_until_s - self.world.now_s + 0.001)
             return
-        batch = self._inbox.take(0.0) if len(self._inbox) else []
+        batch = self._inbox.take(0.0)
         wait_s = _TICK_S if batch else IDLE_S
         try:
             service.turn(batch)

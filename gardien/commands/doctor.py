@@ -5,7 +5,8 @@ from typing import Final
 import click
 
 from gardien.call import examples, this_call
-from gardien.checkup import Grade, check_up
+from gardien.checkup import check_up
+from gardien.findings import Grade
 from gardien.tables import JSON_OPTION, print_json
 
 _MARKS: Final = {Grade.GOOD: "  ok  ", Grade.MIND: " mind ", Grade.BAD: " BAD  "}

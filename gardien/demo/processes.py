@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,10 +27,11 @@ class Processes:
     Args:
         data: the installation's folder.
         logs: a folder for what they print.
+        stop: set when all is to end: nothing is started or waited for any more.
     """
 
-    def __init__(self, *, data: Path, logs: Path) -> None:
-        self._data, self._logs = data, logs
+    def __init__(self, *, data: Path, logs: Path, stop: threading.Event) -> None:
+        self._data, self._logs, self._stop = data, logs, stop
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._files: list[IO[bytes]] = []
 
@@ -40,6 +42,8 @@ class Processes:
             name: what it is called in messages and in its log's name.
             words: the command line after `gardien --data DIR`.
         """
+        if self._stop.is_set():
+            return
         log = (self._logs / f"{name}.log").open("ab")
         self._files.append(log)
         command = [sys.executable, "-m", "gardien", "--data", str(self._data), *words]
@@ -52,13 +56,13 @@ class Processes:
         )
 
     def wait_until(self, is_ready: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
-        """Wait for something that the programs bring about; blocks.
+        """Wait for something that the programs bring about, or for `stop`; blocks.
 
         Raises:
             ProcessError: it did not come about in time, or a program has stopped.
         """
         deadline = time.monotonic() + within_s
-        while not is_ready():
+        while not (self._stop.is_set() or is_ready()):
             self.check()
             if time.monotonic() > deadline:
                 raise ProcessError(
@@ -72,6 +76,9 @@ class Processes:
         Raises:
             ProcessError: one has stopped by itself.
         """
+        if self._stop.is_set():
+            # Ctrl-C in the very moment of its start ends a program too: all is well.
+            return
         for name, process in self._running.items():
             if process.poll() is not None:
                 raise ProcessError(f"the {name} has stopped: {self._last_words(name)}")

@@ -73,12 +73,14 @@ def run(options: Options, stop: threading.Event, console: Console) -> None:
         logs = folder.path / "logs"
         logs.mkdir()
         with (
-            Processes(data=folder.path, logs=logs) as processes,
+            Processes(data=folder.path, logs=logs, stop=stop) as processes,
             open_installation(folder.path) as installation,
         ):
             status.update(_of(options, "Je démarre les portes…", "Starting the doors…"))
             _start(processes, installation, port)
             status.stop()
+            if stop.is_set():
+                return
             console.print(_where_to_look(options, port, logins))
             show = _Show(
                 options=options,

@@ -66,6 +66,15 @@ def test_there_are_only_so_many_streams_and_a_closed_one_makes_room() -> None:
         hub.stream(HERE, is_public=False)
 
 
+def test_strangers_leave_room_for_those_who_keep_the_place() -> None:
+    with hub_on(World(), most=4) as hub:
+        for _ in range(2):
+            hub.stream(HERE, is_public=True)
+        with pytest.raises(TooManyStreamsError):
+            hub.stream(HERE, is_public=True)
+        hub.stream(HERE, is_public=False)
+
+
 def test_a_stream_ends_when_its_browser_has_gone() -> None:
     with hub_on(World()) as hub:
         stream = hub.stream(HERE, is_public=False, is_gone=lambda: True)

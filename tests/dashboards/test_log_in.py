@@ -53,7 +53,8 @@ def test_a_session_ends_on_the_server_when_somebody_logs_out(
 
 
 def test_logging_in_again_ends_the_session_before(app: Flask, browser_of: MakeBrowser) -> None:
-    browser = browser_of("salome")
+    browser = browser_of(None)
+    browser.log_in("salome")
     first = browser.client.get_cookie("gardien").value
     token = browser.text("/watch").split('name="csrf_token" value="')[1].split('"')[0]
     form = {"email": "salome@example.org", "password": "quatre mots pour entrer"}

@@ -13,6 +13,7 @@ from access.ids import MemberId, SiteId
 from access.watch import Phase
 from server import sessions
 from server.events import CloseAsked
+from server.history import HistoryUnavailable
 
 MakeBrowser = Callable[[str | None], Any]
 
@@ -175,6 +176,9 @@ def test_a_watch_is_closed_and_the_roll_call_signed(place: Any, browser_of: Make
     browser.post("/watch/sign")
     assert state_of(place).watch is None
     assert "1 h 15" in words_of(browser.text("/me")), "the hours are earned at once"
+    page = words_of(browser.text("/"))
+    assert "Claire Dubois commence à fermer la permanence" in page
+    assert "Claire Dubois signe l'appel : la permanence est fermée" in page
 
 
 def test_a_watch_cannot_be_opened_from_a_page(place: Any, browser_of: MakeBrowser) -> None:
@@ -265,3 +269,45 @@ def test_pages_say_so_when_the_database_is_away(place: Any, browser_of: MakeBrow
     assert "Les portes continuent d'elles-mêmes" in words_of(answer.text)
     assert browser.get("/readyz").status_code == 503
     assert browser.get("/healthz").status_code == 200
+
+
+class AwayHistory:
+    """A history that can't be reached, or that fails in a way that nobody thought of."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def occupancy(self, *_of: object, **_between: object) -> None:
+        raise self.error
+
+
+def test_the_board_goes_on_when_the_history_is_away(
+    place: Any, make_browser: Callable[..., Any]
+) -> None:
+    history = AwayHistory(HistoryUnavailable("no route"))
+    with make_browser(place, history=history) as browser:
+        browser.log_in("salome")
+        assert browser.get("/").status_code == 200
+        assert "L'historique est absent" in browser.text("/curve.svg")
+        assert "Rien n'est perdu" in words_of(browser.text("/curve"))
+
+
+def test_a_fault_of_ours_is_a_page_that_gives_nothing_away(
+    place: Any, make_browser: Callable[..., Any]
+) -> None:
+    with make_browser(place, history=AwayHistory(RuntimeError("secret detail"))) as browser:
+        browser.log_in("salome")
+        answer = browser.get("/curve")
+        assert answer.status_code == 500
+        assert "L'erreur vient de nous" in words_of(answer.text)
+        assert "secret detail" not in answer.text
+
+
+def test_what_a_door_hands_in_late_stands_where_it_happened(
+    place: Any, browser_of: MakeBrowser
+) -> None:
+    browser = browser_of("salome")
+    late = place.clock.now() - timedelta(minutes=27)
+    place.report("fablab", late, "passage.started")
+    page = words_of(browser.text("/"))
+    assert page.index("La porte est maintenue ouverte") > page.index("Claire Dubois compte 4")

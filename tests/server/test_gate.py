@@ -190,6 +190,7 @@ def test_a_watch_whose_door_is_not_opened_lapses_and_credits_nothing(evening: Ev
     decision = evening.ask(ANNA, "18:15")
     evening.record("access.granted", "18:15", reader="in", member=ANNA, request=decision.request)
     evening.record("lock.locked", "18:15")
+    evening.tell(Ticked(), "18:16")
     assert evening.gate.state.watch is None
     assert "watch.lapsed" in evening.kinds()
     assert evening.credits() == {}
@@ -205,7 +206,25 @@ def test_who_was_admitted_under_a_watch_that_lapses_is_a_matter_for_an_alert(
     assert carl.granted
     evening.gate.state.presence.enter(CARL, MAIN, at("18:15"))
     evening.record("lock.locked", "18:16")
+    evening.tell(Ticked(), "18:17")
     assert "alert.admitted_under_lapsed_watch" in evening.kinds()
+
+
+def test_a_door_that_is_opened_just_as_it_locks_still_counts(evening: Evening) -> None:
+    decision = evening.ask(ANNA, "18:15")
+    evening.record("access.granted", "18:15", reader="in", member=ANNA, request=decision.request)
+    evening.record("lock.locked", "18:15")
+    evening.record("door.opened", "18:15", request=decision.request, cause="grant")
+    evening.tell(Ticked(), "18:17")
+    assert evening.inside == {ANNA}
+    assert evening.gate.state.watch is not None
+
+
+def test_a_grant_that_was_not_used_gives_nothing_to_the_next_opening(evening: Evening) -> None:
+    evening.record("access.granted", "10:00", reader="in", member=CARL)
+    evening.record("lock.locked", "10:00")
+    evening.record("door.opened", "10:05", cause="forced")
+    assert evening.inside == set()
 
 
 def test_an_unopened_watch_lapses_by_the_clock_when_its_door_is_in_reach(evening: Evening) -> None:

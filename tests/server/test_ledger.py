@@ -202,15 +202,14 @@ def test_a_misfit_is_kept_as_it_came(database: Database) -> None:
     assert (found.why, found.received) == ("a gap", MORNING)
 
 
-def credit(database: Database, watch: str | None, member: MemberId = ANNA) -> bool:
+def credit(database: Database, watch: str, member: MemberId = ANNA, site: SiteId = LYON) -> bool:
     with database.writing() as connection:
         return ledger.credit(
             connection,
-            site=LYON,
+            site=site,
             member=member,
             minutes=90,
-            watch=None if watch is None else WatchId(watch),
-            cause="watch",
+            watch=WatchId(watch),
             at=MORNING,
         )
 
@@ -220,11 +219,11 @@ def test_a_watch_credits_each_guardian_once(database: Database) -> None:
     assert not credit(database, "w-1")
     assert credit(database, "w-1", MemberId("bob"))
     assert credit(database, "w-2")
-    assert credit(database, None)
-    assert credit(database, None)
+    assert credit(database, "w-2", site=PARIS)
+    assert not credit(database, "w-2", site=PARIS)
     with database.reading() as connection:
         total = connection.execute(select(func.sum(time_entry.c.minutes))).scalar_one()
-    assert total == 5 * 90
+    assert total == 4 * 90
 
 
 def test_a_follower_goes_forward_only_and_may_begin_again(database: Database) -> None:

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from access.ids import BadgeDigest, MemberId, SiteId, WatchId
+from access.ids import BadgeDigest, MemberId, SiteId
 from access.instants import Span
 from access.model import Audience, BadgeLevel, BadgeStatus, Plan, Status, Validity
-from server import ledger, registry
+from server import registry
 from server.database import Database
 from server.registry import (
     ImportRefusedError,
@@ -269,31 +269,6 @@ def test_a_grant_that_makes_no_sense_is_refused(
         write(database, lambda one: registry.authorize(one, **values))  # type: ignore[arg-type]
     with database.reading() as connection:
         assert registry.list_authorizations(connection, LYON) == []
-
-
-def test_the_time_bank_adds_up(database: Database) -> None:
-    booked = [(ANNA, LYON, 90, "w-1"), (ANNA, PARIS, -30, None), (BOB, LYON, 15, "w-1")]
-    with database.writing() as connection:
-        for number, (member, site, minutes, watch) in enumerate(booked):
-            ledger.credit(
-                connection,
-                site=site,
-                member=member,
-                minutes=minutes,
-                watch=None if watch is None else WatchId(watch),
-                cause="x",
-                at=NOW + timedelta(hours=number),
-            )
-    with database.reading() as connection:
-        assert registry.balances(connection) == {ANNA: 60, BOB: 15}
-        assert registry.balances(connection, LYON) == {ANNA: 90, BOB: 15}
-        assert registry.balance(connection, ANNA) == 60
-        assert registry.balance(connection, MemberId("eve")) == 0
-        lines = registry.statement(connection, ANNA)
-    assert [(line.minutes, line.site, line.watch) for line in lines] == [
-        (-30, PARIS, None),
-        (90, LYON, "w-1"),
-    ]
 
 
 GOOD = """\

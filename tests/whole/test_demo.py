@@ -99,7 +99,7 @@ def expect_story(text: str) -> None:
     assert told[-1] == ("22:21", "◆ The watch is over")
     counts = [int(count) for count, *_ in lines]
     assert counts[-1] == 0
-    assert max(count for count, clock, *_ in lines if clock > "19:00") in {"30", "31"}
+    assert max(int(count) for count, clock, *_ in lines if clock > "19:00") in {30, 31}
 
 
 def expect_ledger(data: Path) -> None:

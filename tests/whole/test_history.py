@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.events import CloseAsked, GuestsChanged
-from server.history import DecisionCount, Retention, Sample
+from server.history import DecisionCount, Sample
 from server.installation import open_installation
 
 if TYPE_CHECKING:
@@ -83,10 +83,12 @@ def rebuild(house: "House") -> None:
 def read(house: "House") -> Series:
     """Read all that the history has, as the settings say now."""
     start, end = house.moment("00:00"), house.moment("23:59")
-    with open_installation(house.path) as installation:
-        with installation.open_history() as (history, _):
-            history.prepare()
-            return (
-                history.occupancy(house.site, start=start, end=end, retention=Retention.RAW),
-                history.decisions(house.site, start=start, end=end, retention=Retention.RAW),
-            )
+    with (
+        open_installation(house.path) as installation,
+        installation.open_history() as (history, _),
+    ):
+        history.prepare()
+        return (
+            history.occupancy(house.site, start=start, end=end),
+            history.decisions(house.site, start=start, end=end),
+        )

@@ -1,0 +1,116 @@
+"""What is held on a member: given to them, erased; and their log-in."""
+
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from access.ids import MemberId, SiteId
+from gardien.call import examples, this_call
+from gardien.errors import CommandError
+from gardien.holdings import Erased, erase, holdings_of
+from gardien.passphrases import ask_secret
+from gardien.tables import print_json
+from runtime.keys import write_secret
+from server import registry
+from server.accounts import set_password
+from server.installation import Installation, open_installation
+
+
+@click.command(
+    epilog=examples("gardien member export anna", "gardien member export anna --out anna.json")
+)
+@click.argument("member")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="A new file, for you alone."
+)
+def export(*, member: str, out: Path | None) -> None:
+    """Write all that is held on a MEMBER, given by id or e-mail, as JSON."""
+    with (
+        open_installation(this_call().data) as installation,
+        installation.database.reading() as connection,
+    ):
+        held = holdings_of(connection, registry.find_member(connection, member))
+    if out is None:
+        print_json(held)
+    else:
+        write_secret(out, msgspec.json.format(msgspec.json.encode(held), indent=2) + b"\n")
+        click.echo(f"{out}: all that is held on {held.personal.id}")
+
+
+@click.command("erase", epilog=examples("gardien member erase anna"))
+@click.argument("member")
+@click.option("--yes", is_flag=True, help="Don't ask; there is no way back.")
+def erase_(*, member: str, yes: bool) -> None:
+    """End a membership and take the MEMBER out of the registry, with badges and log-ins.
+
+    There is no way back. The ledger and the time bank keep their id, without a name.
+    """
+    with open_installation(this_call().data) as installation:
+        with installation.database.reading() as connection:
+            person = registry.find_member(connection, member)
+        _refuse_on_watch(installation, person.id)
+        if not yes:
+            _ask(f"Erase {person.name} ({person.id}) for good?")
+        with installation.database.writing() as connection:
+            erased = erase(connection, person.id)
+    for line in _told(erased):
+        click.echo(line)
+
+
+@click.command(
+    epilog=examples(
+        "gardien member password anna",
+        "gardien member password anna --password-file anna.password",
+    )
+)
+@click.argument("member")
+@click.option("--email", help="The log-in.  [default: the member's e-mail]")
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Holds the password in its first line. Without it you are asked.",
+)
+def password(*, member: str, email: str | None, password_file: Path | None) -> None:
+    """Make a log-in of the dashboard for a MEMBER, or give theirs another password."""
+    with open_installation(this_call().data) as installation:
+        with installation.database.reading() as connection:
+            person = registry.find_member(connection, member)
+        login = email or person.email
+        if login is None:
+            raise CommandError(f"{person.id} has no e-mail address; give the log-in with --email")
+        secret = ask_secret("password", password_file, "--password-file", is_new=True)
+        set_password(installation.database, login, person.id, secret, installation.clock.now())
+    click.echo(f"{person.id} logs in as {login.strip().lower()}")
+
+
+def _refuse_on_watch(installation: Installation, member: MemberId) -> None:
+    for site in installation.settings.sites:
+        watch = installation.gatehouse.look(SiteId(site.id)).watch
+        if watch is not None and watch.guardian == member:
+            raise CommandError(f"{member} is on watch now; close it with `gardien watch close`")
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("without a terminal to ask on, say --yes")
+    click.confirm(question, abort=True)
+
+
+def _told(erased: Erased) -> list[str]:
+    return [
+        (
+            f"{erased.member} is erased: the member, {erased.badges} badges, "
+            f"{erased.authorizations} authorizations, {erased.accounts} log-ins"
+        ),
+        (
+            f"kept: {erased.entries} ledger entries with the id {erased.member} in place of a "
+            "name, since the chain of records must stay whole"
+        ),
+        (
+            f"kept: {erased.time_entries} entries of the time bank under the same id, being "
+            f"accounts, and {erased.looks} of who looked at other people's records"
+        ),
+        "kept: what calendars and backups hold; correct the calendar, and let old backups go",
+    ]

@@ -1,0 +1,242 @@
+"""One simulation from beginning to end: build the site, let it live, mend it, judge it."""
+
+import hashlib
+import hmac
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Final
+
+from access.ids import DoorId
+from simulation.clocks import NodeClock
+from simulation.doors import DoorNode
+from simulation.faults import Fault, Trouble
+from simulation.invariants import Violation, Witness
+from simulation.network import Broker
+from simulation.people import Habits, People
+from simulation.rulebook import BADGE_KEY, DOORS, SITE, Rulebook, populated
+from simulation.servers import Books, ServerNode
+from simulation.verdicts import converged, settled
+from simulation.world import Happened, World
+
+CONVERGE_S: Final = 60.0
+"""How long all may take to come right once everything is mended (12)."""
+
+LONGEST_WATCH_S: Final = 8 * 3600.0
+_STEP_S: Final = 600.0
+_STARTS: Final = (
+    datetime(2026, 3, 10, 15, 0, tzinfo=UTC),
+    datetime(2026, 3, 28, 15, 0, tzinfo=UTC),  # the night in which summer time begins
+    datetime(2026, 10, 24, 15, 0, tzinfo=UTC),  # the night in which it ends
+)
+_KEY: Final = b"the simulated server's key"
+
+
+def sign(body: bytes) -> bytes:
+    """Sign as the simulated server: a keyed hash, which costs little and needs no library."""
+    return hashlib.blake2b(body, key=_KEY, digest_size=32).digest()
+
+
+def verify(signature: bytes, body: bytes) -> bool:
+    """Say whether the simulated server signed it."""
+    return hmac.compare_digest(signature, sign(body))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one simulation is to be.
+
+    Attributes:
+        hours: how long it lasts before everything is mended.
+        without: faults and habits that it must not have, by name; for looking for the cause.
+    """
+
+    seed: int
+    hours: float = 14.0
+    without: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of it.
+
+    Attributes:
+        has: the faults and habits that it had, by name.
+        counts: how often what happened.
+        digest: of the whole trace; the same for the same plan.
+    """
+
+    plan: Plan
+    has: tuple[str, ...]
+    violation: Violation | None
+    counts: Counter[str]
+    steps: int
+    digest: str
+    trace: Sequence[Happened] = field(repr=False)
+    lines: Sequence[str] = field(repr=False)
+
+    def tail(self, length: int = 40) -> str:
+        """Give the last lines of the trace."""
+        return "\n".join(self.lines[-length:])
+
+
+def simulate(plan: Plan) -> Result:
+    """Run one simulation; blocks for some tenths of a second a simulated evening."""
+    with _quiet():
+        return _Evening(plan).run()
+
+
+class _Evening:
+    """One simulation: everything that is in it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        first = Random(f"{plan.seed}/start")  # noqa: S311 (no secret hangs on it)
+        self.world = World(plan.seed, first.choice(_STARTS))
+        self.rules: Rulebook = populated(self.world, days=max(1, round(plan.hours / 24)))
+        self.witness = Witness(world=self.world, rules=self.rules)
+        self.broker = Broker(world=self.world)
+        self.books = Books(witness=self.witness)
+        self.witness.decision_of = self.books.decisions.get
+        self.server = self._make_server()
+        self.doors = {door.id: self._make_door(door.id) for door in DOORS}
+        self.people = People(
+            world=self.world,
+            rules=self.rules,
+            doors=self.doors,
+            server=self.server,
+            habits=self._habits(),
+        )
+        self.trouble = Trouble(
+            world=self.world,
+            witness=self.witness,
+            broker=self.broker,
+            rules=self.rules,
+            server=self.server,
+            doors=self.doors,
+            sign=sign,
+            kinds=self._kinds(),
+        )
+
+    def run(self) -> Result:
+        """Live, mend, judge."""
+        self._live()
+        if self.witness.violation is None:
+            self._mend()
+        if self.witness.violation is None:
+            settled(self.witness, self.books)
+        return self._result()
+
+    def _live(self) -> None:
+        self.server.start()
+        for door in self.doors.values():
+            door.power_on()
+        self._until(10.0)
+        self.trouble.begin()
+        self.people.plan(self.plan.hours)
+        self._until(self.plan.hours * 3600.0)
+
+    def _mend(self) -> None:
+        self.people.is_over = True
+        self.trouble.heal()
+        self._until(self.world.now_s + CONVERGE_S)
+        if self.witness.violation is None:
+            version = self.rules.policy_of(SITE).version
+            converged(self.witness, self.books, self.doors.values(), version)
+        end_s = self.world.now_s + LONGEST_WATCH_S
+        while self.witness.violation is None and self._is_watched() and self.world.now_s < end_s:
+            self._until(self.world.now_s + _STEP_S)
+        self._until(self.world.now_s + CONVERGE_S)
+
+    def _is_watched(self) -> bool:
+        return any(not watch.ends for watch in self.witness.watches.values())
+
+    def _until(self, end_s: float) -> None:
+        if self.witness.violation is None:
+            self.world.run_until(end_s, lambda: self.witness.violation is not None)
+
+    def _make_server(self) -> ServerNode:
+        return ServerNode(
+            world=self.world,
+            witness=self.witness,
+            broker=self.broker,
+            site=SITE,
+            doors=frozenset(door.id for door in DOORS),
+            policy_of=self.rules.policy_of,
+            sign=sign,
+            clock=NodeClock(self.world),
+            books=self.books,
+        )
+
+    def _make_door(self, door: DoorId) -> DoorNode:
+        return DoorNode(
+            world=self.world,
+            witness=self.witness,
+            broker=self.broker,
+            site=SITE,
+            id=door,
+            readers=next(one.readers for one in DOORS if one.id == door),
+            verify=verify,
+            badge_key=BADGE_KEY,
+            clock=NodeClock(self.world, drift=self.world.chance("clocks").uniform(-1e-4, 1e-4)),
+        )
+
+    def _kinds(self) -> frozenset[Fault]:
+        chance = self.world.chance("swarm")
+        part = chance.choice([0.0, 0.15, 0.4, 0.6])
+        chosen = [kind for kind in Fault if chance.random() < part]
+        return frozenset(kind for kind in chosen if kind.value not in self.plan.without)
+
+    def _habits(self) -> Habits:
+        chance = self.world.chance("habits")
+        names = [one.name for one in fields(Habits)]
+        chosen = {name for name in names if chance.random() < 0.5}  # noqa: PLR2004
+        return Habits(**{name: name in chosen - self.plan.without for name in names})
+
+    def _result(self) -> Result:
+        habits = [f.name for f in fields(Habits) if getattr(self.people.habits, f.name)]
+        faults = [kind.value for kind in Fault if kind in self.trouble.kinds]
+        return Result(
+            plan=self.plan,
+            has=(*faults, *habits),
+            violation=self.witness.violation,
+            counts=self.world.counts,
+            steps=self.world.steps,
+            digest=self.world.digest(),
+            trace=self.world.trace,
+            lines=[self.world.line(one) for one in self.world.trace[-400:]],
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Say nothing in the log: faults are the daily bread here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def shrunk(result: Result) -> Result:
+    """Leave out each fault and habit in turn, as long as the same invariant still fails."""
+    best = result
+    for name in result.has:
+        plan = Plan(
+            seed=best.plan.seed, hours=best.plan.hours, without=best.plan.without | {name}
+        )
+        again = simulate(plan)
+        is_same = again.violation is not None and result.violation is not None
+        if is_same and again.violation.number == result.violation.number:  # type: ignore[union-attr]
+            best = again
+    return best
+
+
+def span(hours: float) -> timedelta:
+    """Give the simulated time of a plan."""
+    return timedelta(hours=hours)

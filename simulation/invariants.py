@@ -1,0 +1,416 @@
+"""The invariants, checked at each step where that is possible: a witness that trusts nobody.
+
+They have the numbers of the house's list: 1 free exit, 2 no unlock without a record, 3 nobody
+after hours without a watch, 4 each record exactly once, 5 no release by a failure, 6 no stale or
+borrowed grant, 7 revocation holds, 9 the ledger can be verified, 10 the count follows from the
+ledger, 12 everything is bounded and live. What is checked at the end is in `verdicts`. The witness
+has the rules in words of its own; it never asks `decide`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from access.badge import digest
+from access.ids import BadgeDigest, DoorId, MemberId
+from access.instants import from_rfc3339
+from access.model import Authorization, Member, Plan, Policy, Reader, Status
+from edge.door import Door
+from edge.events import Tick
+from edge.ports import Signal
+from edge.presentation import CardRead
+from edge.unit import Happening
+from runtime.link import Incoming, LinkUp
+from server.effects import Credit, Effect, Keep
+from simulation.rulebook import BADGE_KEY, Rulebook
+from simulation.world import World
+
+ANSWER_S: Final = 3.0
+"""How long somebody may stand before a door without an answer (12)."""
+
+REVOKED_WITHIN_S: Final = 5.0
+"""How soon a revocation holds where the server is in reach (7)."""
+
+WAITS_S: Final = 0.4
+"""How long the answer of the server may be used (6)."""
+
+_CLOCKS_DIFFER: Final = timedelta(minutes=2)
+_REMEMBERED_S: Final = 2.0
+_FRESH_S: Final = 15.0
+_KEPT_S: Final = 1800.0
+_ANSWERS: Final = frozenset({Signal.GRANTED, Signal.REFUSED, Signal.ALARM})
+_MOVERS: Final = ("/decision", "/command")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """An invariant that did not hold.
+
+    Attributes:
+        number: of the invariant.
+        at_s: when, in true seconds since the start.
+        text: what was seen.
+    """
+
+    number: int
+    at_s: float
+    text: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Tap:
+    """A badge that was presented.
+
+    Attributes:
+        taken_s: when the unit took it up; None before.
+        is_answered: whether something was shown for it.
+        boots: how often the unit had been started then.
+    """
+
+    at_s: float
+    reader: Reader
+    badge: BadgeDigest
+    boots: int
+    taken_s: float | None = None
+    is_answered: bool = False
+    records: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class DoorSeen:
+    """What the witness has seen of one door."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    taps: list[Tap] = field(default_factory=list)
+    turn: int = 0
+    unlock_turn: int = -1
+    boots: int = 0
+    is_down: bool = True
+    happening: Happening = field(default_factory=Tick)
+    policy: Policy | None = None
+    undisturbed_s: float = 0.0
+    commands: dict[str, datetime] = field(default_factory=dict)
+    obeyed: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class WatchSeen:
+    """What the ledger has said of one watch."""
+
+    guardian: MemberId
+    opened: datetime
+    is_open: bool = True
+    ends: list[str] = field(default_factory=list)
+    minutes: dict[str, int] = field(default_factory=dict)
+    credits: list[tuple[MemberId, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Witness:
+    """Sees all that happens, and protests.
+
+    Attributes:
+        patience_s: how much longer messages may take now, in seconds.
+        decision_of: gives a committed decision by its request.
+    """
+
+    world: World
+    rules: Rulebook
+    doors: dict[DoorId, DoorSeen] = field(default_factory=dict)
+    watches: dict[str, WatchSeen] = field(default_factory=dict)
+    told_by_doors: dict[str, datetime] = field(default_factory=dict)
+    violation: Violation | None = None
+    patience_s: float = 0.0
+    decision_of: Callable[[str], dict[str, Any] | None] = lambda _request: None
+
+    def protest(self, number: int, text: str) -> None:
+        """Note that an invariant did not hold; the first one counts."""
+        if self.violation is None:
+            self.violation = Violation(number=number, at_s=self.world.now_s, text=text)
+            self.world.tell("witness", f"invariant {number}", text)
+
+    def door(self, door: DoorId) -> DoorSeen:
+        """Give what was seen of a door."""
+        return self.doors.setdefault(door, DoorSeen())
+
+    def started(self, door: DoorId) -> None:
+        """A unit was started."""
+        seen = self.door(door)
+        seen.boots, seen.is_down = seen.boots + 1, False
+        self.disturbed(door)
+
+    def stopped(self, door: DoorId) -> None:
+        """A unit has lost its power, or was stopped."""
+        self.door(door).is_down = True
+
+    def disturbed(self, door: DoorId | None = None) -> None:
+        """Something is wrong between the server and a door, or all doors."""
+        for name, seen in self.doors.items():
+            if door in {None, name}:
+                seen.undisturbed_s = self.world.now_s
+
+    def tapped(self, door: DoorId, reader: Reader, uid: bytes, *, is_stalled: bool) -> None:
+        """Somebody presents a badge, and is to get an answer."""
+        seen = self.door(door)
+        tap = Tap(
+            at_s=self.world.now_s, reader=reader, badge=digest(uid, BADGE_KEY), boots=seen.boots
+        )
+        seen.taps.append(tap)
+        if is_stalled:
+            self.world.count("tap_while_stalled")
+        self.world.after(ANSWER_S, lambda: self._is_answered(door, tap))
+
+    def begins(self, door: DoorId, happening: Happening) -> None:
+        """A unit takes something up."""
+        seen = self.door(door)
+        seen.turn += 1
+        seen.happening = happening
+        if isinstance(happening, LinkUp):
+            seen.undisturbed_s = self.world.now_s
+        if isinstance(happening, CardRead):
+            badge = digest(happening.uid, BADGE_KEY)
+            for tap in seen.taps:
+                if tap.taken_s is None and tap.badge == badge:
+                    tap.taken_s = self.world.now_s
+                    break
+
+    def ends(self, door: DoorId, rules: Door, wrong: str | None) -> None:
+        """A unit has done its turn."""
+        seen = self.door(door)
+        seen.policy = rules.policy
+        seen.taps = [t for t in seen.taps if t.at_s > self.world.now_s - _KEPT_S]
+        if wrong is not None:
+            self.world.count("fault_in_turn")
+            if "refuses" not in wrong and "holds" not in wrong:
+                self.protest(12, f"{door}: a turn failed: {wrong}")
+
+    def shown(self, door: DoorId, signal: Signal) -> None:
+        """A door shows something."""
+        if signal in _ANSWERS:
+            for tap in self.door(door).taps:
+                tap.is_answered = tap.is_answered or tap.taken_s is not None
+
+    def unlocked(self, door: DoorId, *, has_unsaved: bool) -> None:
+        """A lock was released by its unit."""
+        seen = self.door(door)
+        is_recorded = seen.unlock_turn == seen.turn
+        if not is_recorded and not has_unsaved:
+            self.protest(2, f"{door} unlocked without a durable record")
+        happening = seen.happening
+        may = isinstance(happening, CardRead | Tick) or (
+            isinstance(happening, Incoming) and happening.topic.endswith(_MOVERS)
+        )
+        if not may:
+            self.protest(5, f"{door} unlocked because of {type(happening).__name__}")
+
+    def durable(self, door: DoorId, record: dict[str, Any]) -> None:
+        """A record is on a door's platter."""
+        seen = self.door(door)
+        seen.records.append(record)
+        kind, data = record["type"], record["data"]
+        if kind == "gardien.lock.unlocked":
+            seen.unlock_turn = seen.turn
+            self._obeyed(door, seen, data)
+        elif kind == "gardien.watch.opened":
+            self.told_by_doors[str(data["watch"])] = from_rfc3339(record["time"])
+        elif kind in {"gardien.access.granted", "gardien.access.denied"}:
+            self._answered(door, seen, record)
+
+    def committed(self, effects: Sequence[Effect]) -> None:
+        """A transaction of the server is committed."""
+        for effect in effects:
+            if isinstance(effect, Credit):
+                seen = self.watches.get(effect.watch)
+                if seen is None:
+                    self.protest(10, f"watch {effect.watch} credits, and was never opened")
+                else:
+                    seen.credits.append((effect.member, effect.minutes))
+            elif isinstance(effect, Keep):
+                self._kept(effect)
+
+    def _kept(self, effect: Keep) -> None:
+        what = effect.record["type"].removeprefix("gardien.")
+        if effect.source != "server":
+            return
+        data = effect.record["data"]
+        if what == "access.decided":
+            self._decided(effect, data)
+        elif what.startswith("watch."):
+            self._of_watch(what.removeprefix("watch."), effect, data)
+        elif what == "occupancy.changed" and min(data["present"], data["margin"]) < 0:
+            self.protest(10, f"a count below nobody: {data}")
+        elif what == "guests.changed" and data["guests"] < 0:
+            self.protest(10, f"guests below none: {data}")
+
+    def _of_watch(self, what: str, effect: Keep, data: dict[str, Any]) -> None:
+        name = str(data["watch"])
+        if what == "opened":
+            self._watch_opens(name, effect, data)
+            return
+        seen = self.watches.get(name)
+        if seen is None:
+            self.protest(3, f"watch {name} is {what}, and was never opened")
+            return
+        if what in {"closing", "closed", "lapsed"}:
+            seen.is_open = False
+        if what in {"closed", "lapsed"}:
+            seen.ends.append(what)
+            seen.minutes = dict(data.get("minutes", {}))
+            if len(seen.ends) > 1:
+                self.protest(4, f"watch {name} ended {len(seen.ends)} times")
+
+    def _watch_opens(self, name: str, effect: Keep, data: dict[str, Any]) -> None:
+        if name in self.watches:
+            self.protest(4, f"watch {name} was opened twice")
+            return
+        guardian = MemberId(str(data["guardian"]))
+        self.watches[name] = WatchSeen(guardian=guardian, opened=effect.time)
+        recent = self.rules.lately(_REMEMBERED_S)
+        if not any(_may_open(policy, guardian, effect.time) for policy in recent):
+            self.protest(3, f"{guardian} opened a watch without an authorization")
+
+    def _decided(self, effect: Keep, data: dict[str, Any]) -> None:
+        answer = data["answer"]
+        if data["reader"] != "in" or not answer["granted"]:
+            return
+        badge = BadgeDigest(str(data["badge"]))
+        at = from_rfc3339(effect.record["time"])
+        open_now = any(watch.is_open for watch in self.watches.values())
+        some = any(not watch.ends for watch in self.watches.values())
+        recent = self.rules.lately(_REMEMBERED_S)
+        if not any(self._may_enter(p, badge, at, timedelta(), open_now, some) for p in recent):
+            self.protest(3, f"the server admits {answer['member']}: {answer['reason']}")
+        self._is_revoked(badge, "the server")
+        if answer["reason"] == "watch_opened":
+            self._is_fresh(DoorId(str(data["door"])), badge)
+
+    def _is_fresh(self, door: DoorId, badge: BadgeDigest) -> None:
+        """A watch opens only for somebody who stands at the door."""
+        since_s = self.world.now_s - _FRESH_S - self.patience_s
+        if not any(t.badge == badge and t.at_s >= since_s for t in self.door(door).taps):
+            self.protest(3, f"a watch opened by a badge that was read at {door} long ago")
+
+    def _is_revoked(self, badge: BadgeDigest, by: str) -> None:
+        revoked_s = self.rules.revoked_s.get(badge)
+        if revoked_s is not None and self.world.now_s > revoked_s + REVOKED_WITHIN_S:
+            late_s = self.world.now_s - revoked_s
+            self.protest(7, f"{by} admits a badge that was revoked {late_s:.1f} s ago")
+
+    def _answered(self, door: DoorId, seen: DoorSeen, record: dict[str, Any]) -> None:
+        data = record["data"]
+        badge = BadgeDigest(str(data["badge"]))
+        now_s = self.world.now_s
+        tap = next((t for t in seen.taps if t.badge == badge and not t.records), None)
+        if tap is None:
+            tap = next((t for t in seen.taps if t.badge == badge), None)
+            self.protest(6, f"{door} answered a badge that nobody presented")
+        else:
+            tap.records += 1
+            tap.is_answered = True
+        if record["type"] != "gardien.access.granted" or data["reader"] != "in":
+            return
+        if data["offline"]:
+            self._granted_alone(door, seen, record, badge)
+            return
+        self._granted_by_server(door, data)
+        taken_s = tap.taken_s if tap is not None else None
+        if taken_s is not None and now_s - taken_s > WAITS_S + 0.01:
+            self.protest(6, f"{door} used an answer that came {now_s - taken_s:.2f} s late")
+
+    def _granted_by_server(self, door: DoorId, data: dict[str, Any]) -> None:
+        decided = self.decision_of(str(data["request"]))
+        if decided is None:
+            self.protest(6, f"{door} was opened by an answer that is not in the ledger")
+            return
+        said = decided["data"]
+        same = said["door"] == door and said["badge"] == data["badge"]
+        if not same or not said["answer"]["granted"]:
+            self.protest(6, f"{door} was opened by an answer that was not for it: {said}")
+
+    def _granted_alone(
+        self, door: DoorId, seen: DoorSeen, record: dict[str, Any], badge: BadgeDigest
+    ) -> None:
+        policy = seen.policy
+        if policy is None:
+            self.protest(3, f"{door} admits somebody without a policy")
+            return
+        if self.world.now > policy.issued + timedelta(hours=120) + _CLOCKS_DIFFER:
+            self.protest(3, f"{door} relies on a policy of {policy.issued}")
+        runs = self._knows_of_watch(policy, str(record["data"]["watch"]))
+        slack = _CLOCKS_DIFFER
+        if not self._may_enter(policy, badge, self.world.now, slack, runs, runs):
+            self.protest(3, f"{door} admits {record['data']['member']} alone: {record['data']}")
+        since_s = max(seen.undisturbed_s, self.rules.revoked_s.get(badge, float("inf")))
+        if self.world.now_s > since_s + REVOKED_WITHIN_S + 2 * self.patience_s:
+            self.protest(7, f"{door} admits a revoked badge, and the server is in reach")
+
+    def _knows_of_watch(self, policy: Policy, name: str) -> bool:
+        """Whether the watch was ever opened, and some authorization still runs."""
+        if name not in self.watches and name not in self.told_by_doors:
+            return False
+        everybody = [*self.rules.lately(float("inf")), policy]
+        return any(
+            _runs(one, self.world.now, _CLOCKS_DIFFER)
+            for each in everybody
+            for theirs in each.authorizations.values()
+            for one in theirs
+        )
+
+    def _may_enter(
+        self,
+        policy: Policy,
+        badge: BadgeDigest,
+        at: datetime,
+        slack: timedelta,
+        is_watched: bool,  # noqa: FBT001 (named at each call)
+        is_closing: bool,  # noqa: FBT001 (likewise)
+    ) -> bool:
+        """Say by rules of one's own whether a badge may open a door at `at`."""
+        known = policy.badges.get(badge)
+        member = policy.members.get(known.member) if known is not None else None
+        if known is None or member is None or known.status.value != "active":
+            return False
+        if member.status is not Status.ACTIVE:
+            return False
+        if member.plan is Plan.STAFF or _is_open(policy, member, at, slack):
+            return True
+        if member.is_guardian and (is_closing or _may_open(policy, member.id, at, slack)):
+            return True
+        return is_watched
+
+    def _obeyed(self, door: DoorId, seen: DoorSeen, data: dict[str, Any]) -> None:
+        command = data.get("command")
+        if command is None:
+            return
+        expires = seen.commands.get(str(command))
+        if expires is None:
+            self.protest(6, f"{door} obeyed a command that was not for it")
+        elif self.world.now > expires + _CLOCKS_DIFFER:
+            self.protest(6, f"{door} obeyed a command {self.world.now - expires} too late")
+        if command in seen.obeyed:
+            self.protest(6, f"{door} obeyed a command twice")
+        seen.obeyed.append(str(command))
+
+    def _is_answered(self, door: DoorId, tap: Tap) -> None:
+        seen = self.door(door)
+        if not tap.is_answered and seen.boots == tap.boots and not seen.is_down:
+            self.protest(12, f"{door} gave no answer for {ANSWER_S} s")
+
+
+def _is_open(policy: Policy, member: Member, at: datetime, slack: timedelta) -> bool:
+    spans = [*policy.opening, *policy.plan_hours.get(member.plan, ())]
+    return any(span.start - slack <= at < span.end + slack for span in spans)
+
+
+def _may_open(
+    policy: Policy, guardian: MemberId, at: datetime, slack: timedelta = timedelta()
+) -> bool:
+    member = policy.members.get(guardian)
+    if member is None or not member.is_guardian or member.status is not Status.ACTIVE:
+        return False
+    return any(_runs(one, at, slack) for one in policy.authorizations.get(guardian, ()))
+
+
+def _runs(one: Authorization, at: datetime, slack: timedelta) -> bool:
+    return one.span.start - one.lead - slack <= at < one.span.end + slack

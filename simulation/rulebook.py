@@ -1,0 +1,243 @@
+"""The registry of the simulated site: who belongs to it, its hours, its guardians, all versions.
+
+It compiles a real `Policy` each time that something changes, as the server's policy source does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from random import Random
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from access.badge import digest
+from access.calendar import Hours, Window, instant, opening_spans
+from access.ids import BadgeDigest, DoorId, MemberId, SiteId
+from access.instants import Span
+from access.model import (
+    Audience,
+    Authorization,
+    Badge,
+    BadgeStatus,
+    Door,
+    Member,
+    Plan,
+    Policy,
+    Reader,
+    Status,
+    Validity,
+)
+from simulation.world import World
+
+SITE: Final = SiteId("malakoff")
+ZONE: Final = ZoneInfo("Europe/Paris")
+BADGE_KEY: Final = bytes(range(32))
+
+_RELIED_ON: Final = timedelta(hours=72)
+_MOST_AGE: Final = timedelta(hours=6)
+_OPENS: Final = time(8, 30)
+_CLOSES: Final = time(18, 30)
+_BEFORE: Final = timedelta(days=2)
+_AHEAD: Final = timedelta(days=8)
+_EVERYBODY: Final = frozenset(Plan)
+_NOT_NOMADS: Final = frozenset({Plan.RESIDENT, Plan.STAFF, Plan.PARTNER})
+
+DOORS: Final = (
+    Door(
+        id=DoorId("street"),
+        name="Street",
+        plans=_EVERYBODY,
+        readers=(Reader.IN, Reader.OUT),
+    ),
+    Door(id=DoorId("yard"), name="Yard", plans=_EVERYBODY),
+    Door(id=DoorId("workshop"), name="Workshop", plans=_NOT_NOMADS, unlock_s=8.0),
+    Door(id=DoorId("garden"), name="Garden", plans=_EVERYBODY, readers=(Reader.IN, Reader.OUT)),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A badge as its holder has it: the UID that the reader sees, and what the site makes of it."""
+
+    uid: bytes
+    digest: BadgeDigest
+    holder: MemberId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """One version of the policy, and since when it is in force."""
+
+    since_s: float
+    policy: Policy
+
+
+@dataclass(slots=True, kw_only=True)
+class Rulebook:
+    """What the registry holds; changed by staff in mid-evening.
+
+    Attributes:
+        cards: everybody's badge, by member.
+        editions: every version that was ever in force, in order.
+        revoked_s: when a badge was revoked, in true seconds.
+    """
+
+    world: World
+    capacity: int
+    days: int
+    members: dict[MemberId, Member] = field(default_factory=dict)
+    badges: dict[BadgeDigest, Badge] = field(default_factory=dict)
+    cards: dict[MemberId, Card] = field(default_factory=dict)
+    authorizations: dict[MemberId, tuple[Authorization, ...]] = field(default_factory=dict)
+    closes: dict[date, time] = field(default_factory=dict)
+    editions: list[Edition] = field(default_factory=list)
+    revoked_s: dict[BadgeDigest, float] = field(default_factory=dict)
+    _is_changed: bool = True
+
+    def policy_of(self, site: SiteId) -> Policy:
+        """Give the policy as it is now; compiled anew when something changed or it is old."""
+        del site
+        now = self.world.now
+        if self._is_changed or now >= self.editions[-1].policy.issued + _MOST_AGE:
+            self._is_changed = False
+            self.editions.append(Edition(since_s=self.world.now_s, policy=self._compile(now)))
+        return self.editions[-1].policy
+
+    def lately(self, seconds: float) -> list[Policy]:
+        """Give the policies that were in force within the last `seconds`."""
+        first = self.world.now_s - seconds
+        later = [edition.since_s for edition in self.editions[1:]] + [float("inf")]
+        return [e.policy for e, end_s in zip(self.editions, later, strict=True) if end_s >= first]
+
+    def revoke(self, card: Card) -> None:
+        """Revoke a badge."""
+        known = self.badges[card.digest]
+        self.badges[card.digest] = replace(known, status=BadgeStatus.REVOKED)
+        self.revoked_s[card.digest] = self.world.now_s
+        self._is_changed = True
+
+    def suspend(self, member: MemberId) -> None:
+        """Suspend a membership: their badge opens nothing any more."""
+        self.members[member] = replace(self.members[member], status=Status.SUSPENDED)
+        self.revoked_s[self.cards[member].digest] = self.world.now_s
+        self._is_changed = True
+
+    def close_at(self, day: date, closes: time) -> None:
+        """Change the end of one day's opening hours."""
+        self.closes[day] = closes
+        self._is_changed = True
+
+    def withdraw(self, guardian: MemberId) -> None:
+        """Take a guardian's authorizations away."""
+        self.authorizations.pop(guardian, None)
+        self._is_changed = True
+
+    def _compile(self, now: datetime) -> Policy:
+        version = int(now.timestamp())
+        if self.editions:
+            version = max(version, self.editions[-1].policy.version + 1)
+        first, last = (now - _BEFORE).date(), (now + _AHEAD).date()
+        exceptions = {day: (_window(end),) for day, end in self.closes.items()}
+        every_day = {weekday: (_window(_CLOSES),) for weekday in range(7)}
+        hours = Hours(weekly=every_day, exceptions=exceptions)
+        residents = Hours(weekly={d: (Window(start=time(7), end=time(22)),) for d in range(7)})
+        return Policy(
+            version=version,
+            site=SITE,
+            issued=now,
+            relies_until=now + _RELIED_ON,
+            capacity=self.capacity,
+            doors={door.id: door for door in DOORS},
+            members=dict(self.members),
+            badges=dict(self.badges),
+            opening=opening_spans(hours, ZONE, first, last),
+            plan_hours={Plan.RESIDENT: opening_spans(residents, ZONE, first, last)},
+            authorizations=dict(self.authorizations),
+        )
+
+
+def _window(end: time) -> Window:
+    return Window(start=_OPENS, end=end)
+
+
+def populated(world: World, *, days: int) -> Rulebook:
+    """Make a site of some thirty people, with an event or two each evening."""
+    chance = world.chance("site")
+    book = Rulebook(world=world, capacity=chance.choice([8, 20, 60]), days=days)
+    for name, plan in _names():
+        _add(book, name, plan, chance)
+    _plan_events(book, chance)
+    return book
+
+
+def _names() -> list[tuple[str, Plan]]:
+    return (
+        [(f"staff-{n}", Plan.STAFF) for n in range(2)]
+        + [(f"guardian-{n}", Plan.NOMAD if n % 2 else Plan.RESIDENT) for n in range(5)]
+        + [(f"nomad-{n}", Plan.NOMAD) for n in range(14)]
+        + [(f"resident-{n}", Plan.RESIDENT) for n in range(5)]
+        + [(f"partner-{n}", Plan.PARTNER) for n in range(2)]
+        + [(f"former-{n}", Plan.NOMAD) for n in range(3)]
+    )
+
+
+def _add(book: Rulebook, name: str, plan: Plan, chance: Random) -> None:
+    member = MemberId(name)
+    former = name.startswith("former")
+    book.members[member] = Member(
+        id=member,
+        plan=plan,
+        status=chance.choice([Status.SUSPENDED, Status.ENDED]) if former else Status.ACTIVE,
+        is_guardian=name.startswith("guardian"),
+        language=chance.choice(["fr", "en"]),
+    )
+    card = card_of(member, chance)
+    expires = book.world.start + timedelta(hours=chance.uniform(1, 8))
+    validity = Validity(until=expires) if chance.random() < 0.05 else Validity()  # noqa: PLR2004
+    book.cards[member] = card
+    book.badges[card.digest] = Badge(digest=card.digest, member=member, validity=validity)
+
+
+def card_of(holder: MemberId, chance: Random) -> Card:
+    """Make a badge, known to nobody yet."""
+    uid = chance.randbytes(chance.choice([4, 7]))
+    return Card(uid=uid, digest=digest(uid, BADGE_KEY), holder=holder)
+
+
+def _plan_events(book: Rulebook, chance: Random) -> None:
+    guardians = [m for m in book.members if book.members[m].is_guardian]
+    first = book.world.start.astimezone(ZONE).date()
+    granted: dict[MemberId, list[Authorization]] = {}
+    for day in range(book.days):
+        on = first + timedelta(days=day)
+        for starts, lasts_h in _evening(chance):
+            start = instant(datetime.combine(on, starts), ZONE, is_end=False)
+            if starts.hour < 12:  # noqa: PLR2004 (after midnight)
+                start += timedelta(days=1)
+            span = Span(start=start, end=start + timedelta(hours=lasts_h))
+            event = f"event-{on}-{starts.hour}"
+            audience = chance.choice(list(Audience))
+            listed = frozenset(m for m in sorted(book.members) if chance.random() < 0.5)  # noqa: PLR2004
+            for guardian in chance.sample(guardians, chance.choice([1, 2, 3])):
+                one = Authorization(
+                    id=f"{event}/{guardian}",
+                    guardian=guardian,
+                    span=span,
+                    title=event,
+                    audience=audience,
+                    registered=listed if audience is Audience.REGISTERED else frozenset(),
+                )
+                granted.setdefault(guardian, []).append(one)
+    book.authorizations = {
+        guardian: tuple(sorted(theirs, key=lambda a: a.span.start))
+        for guardian, theirs in sorted(granted.items())
+    }
+
+
+def _evening(chance: Random) -> list[tuple[time, float]]:
+    evening = (time(19, 0), chance.choice([1.5, 2.0, 3.0]))
+    late = (time(23, 0), 2.5)
+    night = (time(1, 30), 2.0)
+    return [evening, *[one for one in (late, night) if chance.random() < 0.3]]  # noqa: PLR2004
+
+

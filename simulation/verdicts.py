@@ -1,0 +1,178 @@
+"""What must hold at the end, when everything is mended: all records home once, the count derivable.
+
+The count is replayed from the ledger alone, as somebody would who had nothing else.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from access.ids import DoorId, MemberId
+from access.instants import from_rfc3339
+from access.journal import SERVER, ChainError, verify
+from access.presence import Presence
+from server.state import from_json
+from simulation.doors import DoorNode
+from simulation.invariants import Witness
+from simulation.servers import Books, Kept
+
+
+def converged(witness: Witness, books: Books, doors: Iterable[DoorNode], version: int) -> None:
+    """Check (12): a minute after everything is mended, all doors are as they should be."""
+    state = from_json(books.body)
+    for door in doors:
+        link, unit = door.link, door.unit
+        if unit is None or link is None or not link.is_up:
+            witness.protest(12, f"{door.id} is not back")
+            continue
+        known = unit.rules.policy.version if unit.rules.policy is not None else 0
+        if known != version:
+            witness.protest(12, f"{door.id} has policy {known}, not {version}")
+        track = state.doors.get(door.id)
+        if track is None or not track.is_online:
+            witness.protest(12, f"the server takes {door.id} to be away")
+        left = len(door.platter.records)
+        if left and door.platter.unsynced != door.platter.head.seq:
+            witness.protest(12, f"{door.id} still has {left} records that nobody acknowledged")
+
+
+def alone(witness: Witness, door: DoorNode, *, is_alone: bool) -> None:
+    """Check (12): a door in reach of the server asks it."""
+    if is_alone:
+        witness.protest(12, f"{door.id} decides alone, and the server is in reach")
+
+
+def settled(witness: Witness, books: Books) -> None:
+    """Check all that can only be checked at the end: 4, 9, 10, and the watches' credits."""
+    by_source: dict[str, list[dict[str, Any]]] = {}
+    for entry in books.entries:
+        by_source.setdefault(entry.source, []).append(entry.record)
+    for door, seen in witness.doors.items():
+        _home(witness, door, seen.records, by_source.get(door, []))
+    for source, records in sorted(by_source.items()):
+        _chain(witness, source, records)
+    if books.aside:
+        witness.protest(4, f"set aside: {books.aside[0].why}")
+    _credited(witness, books)
+    _counted(witness, books)
+
+
+def _home(
+    witness: Witness, door: DoorId, made: list[dict[str, Any]], held: list[dict[str, Any]]
+) -> None:
+    numbers = [record["seq"] for record in held]
+    if len(numbers) != len(set(numbers)):
+        witness.protest(4, f"{door}: a record is in the ledger twice")
+    if [r["hash"] for r in made] != [r["hash"] for r in held]:
+        lost = [r["seq"] for r in made if r["hash"] not in {h["hash"] for h in held}]
+        witness.protest(
+            4, f"{door} made {len(made)} records, the ledger has {len(held)}: {lost[:5]}"
+        )
+
+
+def _chain(witness: Witness, source: str, records: list[dict[str, Any]]) -> None:
+    try:
+        verify(records)
+    except ChainError as error:
+        witness.protest(9, f"the chain of {source} does not verify: {error}")
+
+
+def _credited(witness: Witness, books: Books) -> None:
+    for name, watch in sorted(witness.watches.items()):
+        if len(watch.ends) != 1:
+            witness.protest(4, f"watch {name} of {watch.guardian} ended {len(watch.ends)} times")
+        given = sorted((member, minutes) for member, minutes in watch.credits)
+        if given != sorted((MemberId(m), minutes) for m, minutes in watch.minutes.items()):
+            witness.protest(10, f"watch {name} should credit {watch.minutes}, and gave {given}")
+        if "lapsed" in watch.ends and given:
+            witness.protest(10, f"watch {name} never was, and credits {given}")
+    if len(books.credits) != sum(len(watch.credits) for watch in witness.watches.values()):
+        witness.protest(10, "the time bank was credited more than once for a watch")
+
+
+@dataclass(slots=True, kw_only=True)
+class _DoorReplay:
+    is_open: bool = False
+    is_held: bool = False
+    granted: list[MemberId] = field(default_factory=list)
+    by_badge: bool = False
+    by_button: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class _Replay:
+    """The count, from the ledger alone."""
+
+    presence: Presence = field(default_factory=Presence)
+    doors: dict[str, _DoorReplay] = field(default_factory=dict)
+
+    def take(self, entry: Kept) -> None:
+        record = entry.record
+        at = min(from_rfc3339(record["time"]), entry.received)
+        what, data = record["type"].removeprefix("gardien."), record["data"]
+        if entry.source == SERVER:
+            self._server(what, data, at)
+        else:
+            self._door(entry, what, data, at)
+
+    def _server(self, what: str, data: dict[str, Any], at: datetime) -> None:
+        presence = self.presence
+        if what == "guests.changed":
+            presence.change_guests(int(data["change"]))
+        elif what == "site.recounted":
+            presence.recount_total(int(data["people"]), at)
+        elif what == "site.swept":
+            presence.sweep(at)
+
+    def _door(self, entry: Kept, what: str, data: dict[str, Any], at: datetime) -> None:
+        door = self.doors.setdefault(entry.source, _DoorReplay())
+        if what == "access.granted":
+            self._granted(door, entry, data, at)
+        elif what == "door.opened":
+            self._opened(door, entry, data, at)
+        elif what == "door.closed":
+            door.is_open = False
+        elif what == "lock.locked":
+            door.granted = []
+            door.by_badge = door.by_badge and door.is_open
+        elif what == "exit.requested":
+            door.by_button = not door.is_open
+        elif what in {"passage.started", "passage.ended"}:
+            door.is_held = what == "passage.started"
+
+    def _granted(self, door: _DoorReplay, entry: Kept, data: dict[str, Any], at: datetime) -> None:
+        if data["reader"] == "out":
+            door.by_badge = True
+            if entry.member is not None:
+                self.presence.leave(entry.member, at)
+        elif entry.member is not None and door.is_open:
+            self.presence.enter(entry.member, DoorId(entry.source), at)
+        elif entry.member is not None:
+            door.granted.append(entry.member)
+
+    def _opened(self, door: _DoorReplay, entry: Kept, data: dict[str, Any], at: datetime) -> None:
+        door.is_open = True
+        by_button = door.by_button or (data.get("cause") == "exit" and not data.get("request"))
+        if door.granted:
+            for member in door.granted:
+                self.presence.enter(member, DoorId(entry.source), at)
+            door.granted = []
+        elif door.by_badge:
+            door.by_badge = False
+        elif by_button:
+            self.presence.leave_unattributed(at)
+        elif door.is_held:
+            self.presence.change_guests(1)
+        door.by_button = False
+
+
+def _counted(witness: Witness, books: Books) -> None:
+    replay = _Replay()
+    for entry in books.entries:
+        replay.take(entry)
+    said, found = from_json(books.body).presence, replay.presence
+    ours = (sorted(found.inside), found.guests, found.high, found.present, found.margin)
+    theirs = (sorted(said.inside), said.guests, said.high, said.present, said.margin)
+    if ours != theirs:
+        witness.protest(10, f"the ledger says {ours}, the state says {theirs}")
