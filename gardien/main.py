@@ -34,6 +34,7 @@ _SUMMARIES: Final = {
     "guardian": "Authorizations of guardians: authorize, list, revoke.",
     "event": "Events from calendars: import, list.",
     "watch": "Watches: list, close.",
+    "time": "The time bank: balance, statement, correct, spend.",
     "explain": "Say what a door would decide, and why, row by row.",
     "tap": "Present a badge to a simulated door.",
     "history": "The history of occupancy: rebuild it from the ledger.",

@@ -14,7 +14,7 @@ from server.folder import Folder
 @click.command(
     epilog=examples(
         "gardien --data /srv/gardien backup /media/usb/gardien-2026-11-24.backup",
-        "gardien backup house.backup --passphrase-file /root/backup.passphrase",
+        "gardien backup house.backup --passphrase-file /etc/gardien/backup.passphrase",
     )
 )
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))

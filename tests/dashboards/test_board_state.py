@@ -25,7 +25,7 @@ SITE: Any = SiteSettings(
     name="Here",
     zone="Europe/Paris",  # type: ignore[arg-type]
     capacity=10,
-    doors=(DoorSettings(id="main", name="Main", contact=True, unlock=Duration(seconds=5)),),  # type: ignore[arg-type]
+    doors=(DoorSettings(id="main", name="Main", contact=True, unlock=Duration(seconds=5)),),
 )
 
 
@@ -155,7 +155,7 @@ def entry(source: str, kind: str, member: str | None = None, **data: Any) -> Sto
         (entry(SERVER, "alert.door_forced"), True),
     ],
 )
-def test_each_passage_is_told_once(one: StoredEntry, is_shown: bool) -> None:
+def test_each_passage_is_told_once(one: StoredEntry, *, is_shown: bool) -> None:
     assert is_line(one) == is_shown
 
 

@@ -44,7 +44,7 @@ def test_the_commands_for_certificates_work(docs: Path, tmp_path: Path) -> None:
     revoke = next(block for block in blocks if "-revoke" in block)
     folder = tmp_path / "ca"
     commands = [
-        line.replace("/root/gardien-ca", str(folder))
+        line.replace("/srv/gardien-ca", str(folder))
         for line in (make + door[0] + revoke).splitlines()
         if not line.startswith(("sudo -i", "install -o", "systemctl"))
     ]
