@@ -27,6 +27,7 @@ from dashboards.pages_watch import watch_pages
 from dashboards.parts import EXTENSION, Demo, Parts, SpaceCard, parts, viewer
 from runtime.clock import Clock
 from server.board_reader import BoardReader
+from server.board_state import SILENT_AFTER
 from server.database import Database, DatabaseError
 from server.gatehouse import Gatehouse
 from server.history import History
@@ -34,6 +35,7 @@ from server.settings import ServerSettings
 
 _log = logging.getLogger(__name__)
 
+_ONE_DAY: Final = timedelta(days=1)
 _MOST_BYTES: Final = 64 * 1024
 _ERRORS: Final = (400, 401, 403, 404, 405, 413, 429, 500, 503)
 
@@ -78,7 +80,11 @@ def create_app(
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
         WTF_CSRF_TIME_LIMIT=12 * 3600,
     )
-    reader = BoardReader(database=database, sites=settings.sites, clock=clock)
+    # A demonstration's clock leaps over the dull hours, in which no door could say anything.
+    silent_after = SILENT_AFTER if demo is None else _ONE_DAY
+    reader = BoardReader(
+        database=database, sites=settings.sites, clock=clock, silent_after=silent_after
+    )
     hub = Hub(
         read=lambda: read_marks(reader),
         most=most_streams or max(1, settings.dashboard.threads // 2),

@@ -256,7 +256,8 @@ class Door:
             Circumstances(
                 at=now.at,
                 not_before=self._time.latest(now.at),
-                watch=self._knowledge.at(now.at),
+                # By a clock in doubt nobody can tell whether the watch is still on.
+                watch=self._knowledge.at(now.at) if self._time.is_trusted else None,
                 is_locked_down=self._orders.is_locked_down,
                 is_clock_trusted=self._time.is_trusted,
                 is_nearly_full=self._is_nearly_full,

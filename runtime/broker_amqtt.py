@@ -6,7 +6,7 @@ amqtt 0.12 is made for friendly clients. What a lock needs is mended here, by ov
 - a login is checked only after the session of that client id has been taken over;
 - a last will is published without asking the access list;
 - retained messages of everybody's subscriptions are sent to each client that connects;
-- a packet may have any size, and a first packet may take for ever.
+- a packet may have any size, and a first packet may take for ever; one of MQTT 5 does.
 """
 
 import asyncio
@@ -20,7 +20,13 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, cast
 
-from amqtt.adapters import ReaderAdapter, StreamReaderAdapter, StreamWriterAdapter, WriterAdapter
+from amqtt.adapters import (
+    BufferReader,
+    ReaderAdapter,
+    StreamReaderAdapter,
+    StreamWriterAdapter,
+    WriterAdapter,
+)
 from amqtt.broker import Broker as Server
 from amqtt.contexts import Action, BrokerConfig, ListenerConfig
 from amqtt.errors import AMQTTError
@@ -41,6 +47,7 @@ _TAKEOVER_S = 5.0
 _STOP_HANDLER_S = 2.0
 # MQTT 3.1.1, 3.1.2.10: a client is gone after one and a half times its keep-alive.
 _KEEPALIVE_FACTOR = 1.5
+_LENGTH_BITS = 28
 # What a new connection brings to a session that was kept.
 _KEPT_FROM_CONNECT = (
     "clean_session",
@@ -164,9 +171,10 @@ class _Server(Server):  # type: ignore[misc]  # amqtt ships no types
     ) -> tuple[BrokerProtocolHandler, Session]:
         del remote_address, remote_port  # always this machine
         try:
-            handler, session = await _Handler.init_from_connect(
-                reader, writer, self.plugins_manager
-            )
+            # From the packet's own bytes: amqtt takes a CONNECT of MQTT 5 for one of 3.1.1, and
+            # would wait for lengths that are none until our patience ends.
+            first = BufferReader(await cast("_Reader", reader).read_packet())
+            handler, session = await _Handler.init_from_connect(first, writer, self.plugins_manager)
         except Exception as error:  # whatever the bytes do to amqtt's parser is the sender's fault
             raise AMQTTError(f"the first packet is not a good CONNECT: {error!r}") from error
         client = self._clients.get(session.username or "")
@@ -282,6 +290,18 @@ class _Reader(StreamReaderAdapter):  # type: ignore[misc]  # likewise
             raise OSError(f"a packet of {n} bytes; {MOST_PACKET_BYTES} are allowed")
         async with asyncio.timeout(self.patience_s):
             return bytes(await super().read(n))
+
+    async def read_packet(self) -> bytes:
+        """Read one whole packet: its type, its remaining length (MQTT 3.1.1, 2.2.3), the rest."""
+        head, length, shift = await self.read(1), 0, 0
+        while shift < _LENGTH_BITS:
+            digit = await self.read(1)
+            head += digit
+            length |= (digit[0] & 0x7F) << shift
+            shift += 7
+            if digit[0] < 0x80:  # noqa: PLR2004 (the bit that says that more follows)
+                return head + await self.read(length)
+        raise OSError("a remaining length of more than 4 bytes")
 
 
 class _Subscriptions(UserDict[str, list[tuple[Session, int]]]):

@@ -61,9 +61,13 @@ def watch_of(state: SiteState, name: Naming, now: datetime) -> WatchView | None:
     )
 
 
-def doors_of(state: SiteState, site: SiteSettings, now: datetime) -> tuple[DoorView, ...]:
+def doors_of(
+    state: SiteState, site: SiteSettings, now: datetime, silent_after: timedelta = SILENT_AFTER
+) -> tuple[DoorView, ...]:
     """Show each door of the site, in the order of the settings."""
-    return tuple(_door(door, state.doors.get(DoorId(door.id)), now) for door in site.doors)
+    return tuple(
+        _door(door, state.doors.get(DoorId(door.id)), now - silent_after) for door in site.doors
+    )
 
 
 def inside_of(
@@ -120,13 +124,13 @@ def _minutes(watch: Watch, now: datetime) -> int:
     return held // timedelta(minutes=1)
 
 
-def _door(door: DoorSettings, track: DoorTrack | None, now: datetime) -> DoorView:
+def _door(door: DoorSettings, track: DoorTrack | None, silent_since: datetime) -> DoorView:
     said = None if track is None else track.state
     readers = {} if said is None or said.readers is None else said.readers
     return DoorView(
         id=DoorId(door.id),
         name=door.name,
-        contact=_contact(track, now),
+        contact=_contact(track, silent_since),
         leaf=Leaf.UNKNOWN if track is None else _leaf(track),
         open_since=None if track is None else track.opened_at,
         queue=None if said is None else said.queue,
@@ -136,12 +140,12 @@ def _door(door: DoorSettings, track: DoorTrack | None, now: datetime) -> DoorVie
     )
 
 
-def _contact(track: DoorTrack | None, now: datetime) -> Contact:
+def _contact(track: DoorTrack | None, silent_since: datetime) -> Contact:
     if track is None or track.state is None:
         return Contact.NEVER
     if not track.is_online:
         return Contact.OFFLINE
-    if track.heard_at is None or now - track.heard_at >= SILENT_AFTER:
+    if track.heard_at is None or track.heard_at <= silent_since:
         return Contact.SILENT
     return Contact.ONLINE
 

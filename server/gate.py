@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from access.ids import BadgeDigest, DoorId, RequestId
-from access.journal import NO_HASH, ChainError, Head, check
+from access.journal import NO_HASH, TYPES, ChainError, Head, check
 from access.messages import AccessDecision, InvalidMessageError, Record, to_record
 from access.model import Policy, Reader
 from access.policy import Decision, Request, State, UnknownDoorError, decide
@@ -154,7 +154,7 @@ class Gate:
             if seq > track.head.seq + 1:
                 break
             try:
-                record = _not_ahead(to_record(raw), turn.now)
+                record = _not_ahead(_of_a_door(to_record(raw)), turn.now)
                 track.head = check(track.head, raw)
             except (InvalidMessageError, ChainError) as error:
                 track.head = Head(seq=seq, hash=_claimed_hash(raw))
@@ -205,6 +205,17 @@ def _to_request(event: Asked, now: datetime) -> Request:
         reader=Reader(event.request.reader),
         badge=BadgeDigest(event.request.badge),
     )
+
+
+def _of_a_door(record: Record) -> Record:
+    """Make sure that a record is of a type that doors have: others are the server's to write.
+
+    Raises:
+        InvalidMessageError: it is not.
+    """
+    if record.type not in TYPES:
+        raise InvalidMessageError(f"no record of a door has the type {record.type[:80]!r}")
+    return record
 
 
 def _not_ahead(record: Record, now: datetime) -> Record:

@@ -301,9 +301,9 @@ class Witness:
         data = record["data"]
         badge = BadgeDigest(str(data["badge"]))
         now_s = self.world.now_s
-        tap = next((t for t in seen.taps if t.badge == badge and not t.records), None)
+        mine = [t for t in reversed(seen.taps) if t.badge == badge and t.taken_s is not None]
+        tap = next((t for t in mine if not t.records), None)
         if tap is None:
-            tap = next((t for t in seen.taps if t.badge == badge), None)
             self.protest(6, f"{door} answered a badge that nobody presented")
         else:
             tap.records += 1

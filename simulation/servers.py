@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from access.messages import AccessDecision
 from access.model import Policy
 from access.policy import UnknownDoorError
 from access.snapshot import Sign
-from runtime.link import LinkEvent
+from runtime.link import Incoming, LinkEvent
 from server.database import ConflictError, DatabaseError
 from server.desk import DeskError
 from server.effects import Answer, Credit, Effect, Keep, SetAside
@@ -335,6 +335,8 @@ class ServerNode:
         self._wake_in(_TICK_S)
 
     def _deliver(self, event: LinkEvent) -> None:
+        if isinstance(event, Incoming):
+            event = replace(event, arrived=self.clock.monotonic())
         self._inbox.put(event)
         if not self._is_soon:
             self._is_soon = True

@@ -5,13 +5,14 @@ The count is replayed from the ledger alone, as somebody would who had nothing e
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from access.ids import DoorId, MemberId
 from access.instants import from_rfc3339
 from access.journal import SERVER, ChainError, verify
 from access.presence import Presence
+from server.passages import OPENED_LATE
 from server.state import from_json
 from simulation.doors import DoorNode
 from simulation.invariants import Witness
@@ -95,9 +96,12 @@ def _credited(witness: Witness, books: Books) -> None:
 class _DoorReplay:
     is_open: bool = False
     is_held: bool = False
-    granted: list[MemberId] = field(default_factory=list)
+    granted: list[tuple[MemberId, datetime | None]] = field(default_factory=list)
     by_badge: bool = False
     by_button: bool = False
+
+    def expire(self, at: datetime) -> None:
+        self.granted = [(who, end) for who, end in self.granted if end is None or at < end]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,11 +110,16 @@ class _Replay:
 
     presence: Presence = field(default_factory=Presence)
     doors: dict[str, _DoorReplay] = field(default_factory=dict)
+    received: datetime = datetime.min.replace(tzinfo=UTC)
 
     def take(self, entry: Kept) -> None:
         record = entry.record
         at = min(from_rfc3339(record["time"]), entry.received)
         what, data = record["type"].removeprefix("gardien."), record["data"]
+        if entry.received > self.received:
+            self.received = entry.received
+            for door in self.doors.values():
+                door.expire(entry.received)
         if entry.source == SERVER:
             self._server(what, data, at)
         else:
@@ -127,6 +136,7 @@ class _Replay:
 
     def _door(self, entry: Kept, what: str, data: dict[str, Any], at: datetime) -> None:
         door = self.doors.setdefault(entry.source, _DoorReplay())
+        door.expire(at)
         if what == "access.granted":
             self._granted(door, entry, data, at)
         elif what == "door.opened":
@@ -134,7 +144,7 @@ class _Replay:
         elif what == "door.closed":
             door.is_open = False
         elif what == "lock.locked":
-            door.granted = []
+            door.granted = [(who, until or at + OPENED_LATE) for who, until in door.granted]
             door.by_badge = door.by_badge and door.is_open
         elif what == "exit.requested":
             door.by_button = not door.is_open
@@ -149,13 +159,13 @@ class _Replay:
         elif entry.member is not None and door.is_open:
             self.presence.enter(entry.member, DoorId(entry.source), at)
         elif entry.member is not None:
-            door.granted.append(entry.member)
+            door.granted.append((entry.member, None))
 
     def _opened(self, door: _DoorReplay, entry: Kept, data: dict[str, Any], at: datetime) -> None:
         door.is_open = True
         by_button = door.by_button or (data.get("cause") == "exit" and not data.get("request"))
         if door.granted:
-            for member in door.granted:
+            for member, _ in door.granted:
                 self.presence.enter(member, DoorId(entry.source), at)
             door.granted = []
         elif door.by_badge:

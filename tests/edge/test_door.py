@@ -783,6 +783,15 @@ def test_a_clock_that_jumps_is_in_doubt_until_the_server_confirms_it(by_s: float
     assert alone(s.at, OTHER, s)["reason"] == "opening_hours"
 
 
+@pytest.mark.parametrize("by", [timedelta(days=-3650), timedelta(minutes=-90)])
+def test_a_clock_in_doubt_lengthens_no_watch(by: timedelta) -> None:
+    s = stage(at=EVENING)
+    assert alone(EVENING, GUARDIAN, s)["reason"] == "watch_opened"
+    assert alone(EVENING, NOMAD, s)["reason"] == "watch"
+    s.at += by
+    assert alone(s.at, OTHER, s)["reason"] == "no_guardian"
+
+
 def test_the_server_contradicts_a_clock_that_is_wrong() -> None:
     s = stage().online()
     s.do(ServerSeen(is_online=True, at=NOON + timedelta(hours=9), is_fresh=True))

@@ -340,6 +340,14 @@ def test_a_record_that_is_none_never_stops_the_gate(
     assert evening.inside == set()
 
 
+@pytest.mark.parametrize("kind", ["occupancy.changed", "alert.door_forced", "door\x00opened"])
+def test_a_door_cannot_write_what_is_the_servers_to_write(evening: Evening, kind: str) -> None:
+    effects = evening.record(kind, "10:00", present=9)
+    assert [e for e in effects if isinstance(e, SetAside)]
+    assert not [e for e in effects if isinstance(e, Keep) and e.source == MAIN]
+    assert Acknowledge(door=MAIN, seq=1) in effects
+
+
 def test_an_exit_by_the_button_leaves_a_doubt_that_a_recount_ends(evening: Evening) -> None:
     evening.enter(CARL, "10:00")
     evening.record("exit.requested", "10:30")

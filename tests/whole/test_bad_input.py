@@ -205,7 +205,7 @@ def test_a_command_that_the_broker_kept_opens_nothing(
         # Signed with the server's own key, and fresh: only that it was kept speaks against it.
         assert server.say(topic, order(house), retain=True)
         house.start(house.main)
-        house.expect(lambda: "command" in house.log(house.main), "the door has looked at it", 15)
+        house.expect(lambda: "kept by the" in house.log(house.main), "the door has refused it", 15)
         look = house.look()
         assert look is not None
         assert look.lock == "locked"
