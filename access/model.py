@@ -175,6 +175,7 @@ class Policy(_Reaching):
         opening: opening hours, around the time of the snapshot.
         plan_hours: extra hours of a plan.
         level_after_hours: the badge level that is asked for outside opening hours.
+        longest_watch: how long a watch lasts unless its guardian badges in again.
     """
 
     version: int
@@ -192,6 +193,7 @@ class Policy(_Reaching):
     level_after_hours: BadgeLevel = BadgeLevel.L0
     closing_delay: timedelta = timedelta(minutes=15)
     sweep_after: timedelta = timedelta(minutes=30)
+    longest_watch: timedelta = timedelta(hours=12)
     watch_rate: str = "1.0"
 
     def __post_init__(self) -> None:

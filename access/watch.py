@@ -59,6 +59,13 @@ class Watch:
         closed_at: when it closed.
         is_confirmed: whether the door was opened after the grant that opened it.
         offered_to: the guardian who may take it.
+        authorization: the id of the authorization that it is held under, so that it can be
+            followed when it is moved or taken back.
+        authorized: whose authorization that is.
+        granted_until: when that authorization's grace is over; None where `over_by` is.
+        longest: how long it lasts unless its guardian badges in again; None for no limit.
+        renewed_at: when its guardian last badged in, or took it.
+        left_at: when its guardian badged out for good, while it was closing.
     """
 
     id: WatchId
@@ -74,6 +81,12 @@ class Watch:
     closed_at: datetime | None = None
     is_confirmed: bool = False
     offered_to: MemberId | None = None
+    authorization: str | None = None
+    authorized: MemberId | None = None
+    granted_until: datetime | None = None
+    longest: timedelta | None = None
+    renewed_at: datetime | None = None
+    left_at: datetime | None = None
 
     @property
     def guardian(self) -> MemberId:
@@ -119,19 +132,59 @@ def open_watch(
     door: DoorId,
     at: datetime,
     closing_delay: timedelta,
+    *,
+    longest: timedelta | None = None,
 ) -> Watch:
-    """Open a watch in the name of the authorization's guardian."""
-    return Watch(
+    """Open a watch in the name of the authorization's guardian; see `Watch` for the arguments."""
+    watch = Watch(
         id=watch_id,
         door=door,
         tenures=(Tenure(guardian=authorization.guardian, start=at),),
         authorized_until=authorization.span.end,
         over_by=authorization.over_by,
         closing_delay=closing_delay,
-        title=authorization.title,
-        audience=authorization.audience,
-        registered=authorization.registered,
+        longest=longest,
+        renewed_at=at,
     )
+    return reauthorize(watch, authorization)
+
+
+def reauthorize(watch: Watch, authorization: Authorization) -> Watch:
+    """Hold the watch under an authorization as it is now: who may come, and until when."""
+    return _bounded(
+        replace(
+            watch,
+            title=authorization.title,
+            audience=authorization.audience,
+            registered=authorization.registered,
+        ),
+        authorization,
+    )
+
+
+def renew(watch: Watch, at: datetime) -> Watch:
+    """Let a watch go on: its guardian has badged in at `at`.
+
+    It lasts as long again as a watch may, within its authorization. One that is not open at `at`
+    goes on as it is.
+    """
+    if watch.longest is None or watch.granted_until is None or watch.renewed_at is None:
+        return watch
+    if watch.closed_at is not None or watch.phase_at(at) is not Phase.OPEN:
+        return watch
+    renewed_at = max(at, watch.renewed_at)
+    over_by = min(watch.granted_until, renewed_at + watch.longest)
+    return replace(watch, renewed_at=renewed_at, over_by=over_by)
+
+
+def leave(watch: Watch, at: datetime) -> Watch:
+    """The guardian of a watch that closes has badged out: from then on they don't hold it."""
+    return replace(watch, left_at=at)
+
+
+def come_back(watch: Watch) -> Watch:
+    """The guardian is inside again: they hold it until it closes."""
+    return replace(watch, left_at=None)
 
 
 def offer(watch: Watch, to: MemberId, at: datetime) -> Watch:
@@ -168,10 +221,10 @@ def hand_over(
         replace(last, end=moment),
         Tenure(guardian=to, start=moment),
     )
-    passed = replace(watch, tenures=tenures, offered_to=None)
-    if authorization is None or authorization.over_by <= watch.over_by:
-        return passed
-    return replace(passed, authorized_until=authorization.span.end, over_by=authorization.over_by)
+    passed = replace(watch, tenures=tenures, offered_to=None, renewed_at=moment)
+    if authorization is not None and authorization.over_by > _granted_until(watch):
+        return _bounded(passed, authorization)
+    return renew(passed, moment)
 
 
 def start_closing(watch: Watch, at: datetime) -> Watch:
@@ -188,13 +241,15 @@ def close(watch: Watch, at: datetime) -> Watch:
     """End the watch; a watch that has ended is given back as it is, so it closes exactly once.
 
     Told too late (the server was away), it closed when its closing delay was over: no minute after
-    that is credited. Told a time before the last hand-over, it closes at that hand-over.
+    that is credited, nor is one after its guardian left. Told a time before the last hand-over, it
+    closes at that hand-over.
     """
     if watch.closed_at is not None:
         return watch
     last = watch.tenures[-1]
     moment = max(min(at, watch.closes_by()), last.start)
-    ended = replace(last, end=moment)
+    left = moment if watch.left_at is None else max(last.start, min(watch.left_at, moment))
+    ended = replace(last, end=left)
     return replace(watch, tenures=(*watch.tenures[:-1], ended), closed_at=moment, offered_to=None)
 
 
@@ -224,6 +279,25 @@ def credits_of(watch: Watch, rate: Decimal) -> Mapping[MemberId, int]:
             held[tenure.guardian] = held.get(tenure.guardian, timedelta()) + length
     minutes = {guardian: credited(length, rate) for guardian, length in held.items()}
     return {guardian: earned for guardian, earned in minutes.items() if earned}
+
+
+def _granted_until(watch: Watch) -> datetime:
+    return watch.over_by if watch.granted_until is None else watch.granted_until
+
+
+def _bounded(watch: Watch, authorization: Authorization) -> Watch:
+    """Let the watch last as long as an authorization does, and as a watch may."""
+    over_by = authorization.over_by
+    if watch.longest is not None and watch.renewed_at is not None:
+        over_by = min(over_by, watch.renewed_at + watch.longest)
+    return replace(
+        watch,
+        authorization=authorization.id,
+        authorized=authorization.guardian,
+        authorized_until=authorization.span.end,
+        granted_until=authorization.over_by,
+        over_by=over_by,
+    )
 
 
 def _must_be_open(watch: Watch, at: datetime) -> None:

@@ -20,6 +20,8 @@ class Rules:
         held_after_s: how long the door may stand open, in seconds.
         exit_stuck_s: how long the exit button may be down, in seconds.
         has_contact: whether a contact says that the door is open.
+        clock_is_kept: whether the clock goes on while the unit is off, by a battery of its own; if
+            not, it is in doubt after each start, until the server has told the time.
         clock_may_leap: whether the clock may leap ahead, as a demonstration's does.
     """
 
@@ -30,6 +32,7 @@ class Rules:
     held_after_s: float = 30.0
     exit_stuck_s: float = 60.0
     has_contact: bool = True
+    clock_is_kept: bool = True
     clock_may_leap: bool = False
 
 

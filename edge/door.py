@@ -70,7 +70,9 @@ class Door:
         self._orders = Orders(
             door=rules.door, is_locked_down=kept.is_locked_down, done=dict(kept.done)
         )
-        self._time = Timekeeping(may_leap=rules.clock_may_leap, floor=kept.last_at)
+        self._time = Timekeeping(
+            may_leap=rules.clock_may_leap, is_unset=not rules.clock_is_kept, floor=kept.last_at
+        )
         self._gesture = Gesture()
         self._waiting: dict[RequestId, Asked] = {}
         self._readers = {reader.value: "ok" for reader in rules.readers}
@@ -282,6 +284,8 @@ class Door:
     def _is_passage_gesture(self, event: BadgeRead, now: Moment) -> bool:
         if self._orders.is_locked_down or not self._gesture.completed_by(event.badge, now.mono):
             return False
+        if not self._time.is_trusted:
+            return self._entrance.passage is not None
         return self._knowledge.is_public_under(self._gesture.member, now.at)
 
     def _toggle_passage(self, now: Moment) -> Iterator[Effect]:

@@ -49,10 +49,15 @@ def begin(knowledge: WatchKnowledge, policy: Policy | None, now: Moment) -> Pass
     """Start passage mode: it ends with the watch, else with opening hours, else after 4 hours."""
     watch = knowledge.at(now.at)
     span = find(policy.opening, now.at) if policy is not None else None
+    end = span.end if span is not None else None
+    if watch is not None:
+        end = watch.authorized_until
+    # Counted from now as well: a clock that is set back meanwhile must not lengthen it.
+    longest_s = LONGEST_S if end is None else (end - now.at).total_seconds()
     return Passage(
         watch=watch.id if watch is not None else None,
-        until=span.end if watch is None and span is not None else None,
-        until_mono=now.mono + (12 * 3600.0 if watch is not None or span is not None else LONGEST_S),
+        until=end if watch is None else None,
+        until_mono=now.mono + longest_s,
     )
 
 

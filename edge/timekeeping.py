@@ -1,7 +1,8 @@
 """Whether the unit's clock may be trusted.
 
 It is in doubt when it shows a time before the door's own last record or before the issue of its
-policy, and when it jumps against the monotonic clock. The server's word, sent just now, settles it.
+policy, when it jumps against the monotonic clock, and after a start without anything that kept the
+time meanwhile. The server's word, sent just now, settles it.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ class Timekeeping:
 
     Attributes:
         may_leap: whether it may leap ahead, as a demonstration's does.
+        is_unset: whether nothing kept the time while the unit was off, and nobody has told it since.
         floor: a time that has passed for certain: of the last record, or of the policy.
         last: the moment of the last event.
         has_jumped: whether it has jumped, and nobody has confirmed it since.
@@ -27,6 +29,7 @@ class Timekeeping:
     """
 
     may_leap: bool = False
+    is_unset: bool = False
     floor: datetime | None = None
     last: Moment | None = None
     has_jumped: bool = False
@@ -55,6 +58,7 @@ class Timekeeping:
         self.ahead_ms = round(off / timedelta(milliseconds=1))
         self.has_jumped = abs(off) > TOLERANCE and not self.may_leap
         if not self.has_jumped:
+            self.is_unset = False
             # Also where it is earlier: a record written while the clock was ahead must not count.
             self.floor = server_at
 
@@ -74,4 +78,6 @@ class Timekeeping:
     def _doubt(self, now: Moment) -> str | None:
         if self._is_behind(now.at):
             return "behind"
+        if self.is_unset:
+            return "unset"
         return "jumped" if self.has_jumped else None

@@ -88,6 +88,8 @@ def _take(turn: Turn, event: WatchTaken) -> None:
     watch = _running(turn)
     if watch.offered_to != event.by:
         raise NotAllowedError("the watch has not been offered to you")
+    if not watching.has_standing(turn, event.by):
+        raise NotAllowedError("only a guardian whose membership runs may take the watch")
     if event.by not in turn.state.presence.inside:
         raise DeskError("you must be inside to take the watch; badge in first")
     watching.pass_on(turn, event.by, turn.now, TAKEN)
@@ -110,6 +112,7 @@ def _sign(turn: Turn, event: RollCallSigned) -> None:
 def _guests(turn: Turn, event: GuestsChanged) -> None:
     _must_answer_for(turn, event.by)
     turn.state.presence.change_guests(event.change)
+    turn.state.guests_at = turn.now
     turn.note(
         "guests.changed",
         turn.now,

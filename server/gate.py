@@ -4,7 +4,7 @@ It takes what happened and the time, changes the site's state, and returns what 
 send. Whoever runs it commits first and sends afterwards.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,8 @@ from server.effects import Acknowledge, Answer, Effect, Keep, SetAside
 from server.events import Asked, DoorSaid, Event, Reported, Ticked
 from server.state import SiteState
 from server.turn import Turn
+
+_MOMENT: Final = timedelta(microseconds=1)
 
 DECISION: Final = "access.decided"
 SET_ASIDE: Final = "record_set_aside"
@@ -154,14 +156,14 @@ class Gate:
             if seq > track.head.seq + 1:
                 break
             try:
-                record = _not_ahead(_of_a_door(to_record(raw)), turn.now)
+                record = _placed(_of_a_door(to_record(raw)), track.last_at, turn.now)
                 track.head = check(track.head, raw)
             except (InvalidMessageError, ChainError) as error:
                 track.head = Head(seq=seq, hash=_claimed_hash(raw))
                 self._put_aside(turn, event.door, raw, str(error))
                 continue
             self._keep(turn, event.door, raw, record)
-            happened = record.time
+            track.last_at = happened = record.time
         turn.effects.append(Acknowledge(door=event.door, seq=track.head.seq))
         return happened
 
@@ -218,12 +220,16 @@ def _of_a_door(record: Record) -> Record:
     return record
 
 
-def _not_ahead(record: Record, now: datetime) -> Record:
-    """Take what a door says of the future as of now.
+def _placed(record: Record, last: datetime | None, now: datetime) -> Record:
+    """Give a record a time that can be: not after now, nor before the record that it follows.
 
-    One wrong clock must not make all that comes later look old.
+    A door's clock may be wrong, the order of its records is not: who comes in by a door whose clock
+    has gone back is inside, and one that is ahead must not make all that comes later look old.
     """
-    return record if record.time <= now else msgspec.structs.replace(record, time=now)
+    at = min(record.time, now)
+    if last is not None and (at < last or (at == last and at < record.time)):
+        at = last + _MOMENT
+    return record if at == record.time else msgspec.structs.replace(record, time=at)
 
 
 def _claimed_hash(raw: dict[str, Any]) -> str:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from access.ids import BadgeDigest, DoorId, MemberId, RequestId
+from access.ids import BadgeDigest, DoorId, MemberId, RequestId, WatchId
 from access.messages import Record
+from access.watch import Watch
 from server import watching
 from server.state import DoorTrack, Grant
 from server.turn import Turn
@@ -79,7 +80,8 @@ def _granted(turn: Turn, door: DoorId, track: DoorTrack, record: Record) -> None
 
 
 def _enter(turn: Turn, door: DoorId, grant: Grant, at: datetime) -> None:
-    turn.state.presence.enter(grant.member, door, at)
+    if turn.state.presence.enter(grant.member, door, at):
+        watching.entered_by_guardian(turn, grant.member, at)
     watch = turn.state.watch
     if watch is not None and watch.id == watching.watch_id(grant.request):
         watching.confirm(turn, at)
@@ -139,22 +141,44 @@ def _watch_opened(turn: Turn, door: DoorId, track: DoorTrack, record: Record) ->
     """A door on its own opened a watch and tells it now."""
     guardian = member_of(turn, record)
     request = record.data.get("request")
-    running = turn.state.watch
     if guardian is None or not isinstance(request, str):
         return
-    if running is not None:
-        if running.id != watching.watch_id(RequestId(request)):
-            turn.alert(
-                "two_watches", record.time, {"watch": running.id, "door": door}, member=guardian
-            )
+    running = turn.state.watch
+    id_ = watching.watch_id(RequestId(request))
+    if running is not None and running.id == id_:
         return
     authorization = turn.policy.authorization(guardian, record.time)
-    if authorization is None:
+    if running is not None:
+        data = {"watch": running.id, "door": door}
+        turn.alert("two_watches", record.time, data, member=guardian)
+        if authorization is None or not _is_earlier(record.time, id_, running):
+            return
+        watching.supersede(turn, record.time)
+    elif authorization is None:
         turn.alert("watch_without_authorization", record.time, {"door": door}, member=guardian)
         return
     watching.begin(turn, RequestId(request), authorization, door, record.time)
     if track.is_open:
         watching.confirm(turn, record.time)
+    _tell_if_gone(turn, guardian, record.time)
+
+
+def _is_earlier(at: datetime, id_: WatchId, running: Watch) -> bool:
+    """Whether a watch that is heard of late was opened before the one that runs.
+
+    The one that was opened first stands, whichever door is heard first. One that has been passed
+    on or closes already stands too: people were told so.
+    """
+    is_as_opened = len(running.tenures) == 1 and running.closing_since is None
+    return is_as_opened and (at, id_) < (running.opened_at, running.id)
+
+
+def _tell_if_gone(turn: Turn, guardian: MemberId, since: datetime) -> None:
+    """A watch is heard of late, and its guardian has left by another door meanwhile."""
+    presence = turn.state.presence
+    gone_at = presence.moved.get(guardian)
+    if gone_at is not None and gone_at > since and guardian not in presence.inside:
+        watching.left_by_guardian(turn, guardian, gone_at)
 
 
 def _passage(turn: Turn, door: DoorId, track: DoorTrack, record: Record) -> None:

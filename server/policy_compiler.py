@@ -92,6 +92,7 @@ def compile_policy(
         level_after_hours=BadgeLevel[site.level_after_hours],
         closing_delay=+site.closing_delay,
         sweep_after=+site.sweep_after,
+        longest_watch=+site.longest_watch,
         watch_rate=str(site.rate),
     )
 

@@ -243,6 +243,7 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
         lead: how early before an event its guardian may open, up to 12 h.
         grace: how long after its end the watch must be over, up to 12 h.
         sweep_after: when after opening hours the count is swept to zero, up to 12 h.
+        longest_watch: how long a watch lasts unless its guardian badges in again, 1 h to 72 h.
         rate: hours of the time bank for an hour of watch, above 0 to 100.
         hours: the staffed hours of the week.
         closures: days on which the site is closed.
@@ -272,6 +273,7 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
     lead: Annotated[Duration, Between("0 s", "12 h")] = Duration(minutes=30)
     grace: Annotated[Duration, Between("0 s", "12 h")] = Duration(minutes=30)
     sweep_after: Annotated[Duration, Between("0 s", "12 h")] = Duration(minutes=30)
+    longest_watch: Annotated[Duration, Between("1 h", "72 h")] = Duration(hours=12)
     rate: Annotated[Decimal, Meta(description="a number above 0, up to 100")] = Decimal("1.0")
     hours: WeekHours = field(default_factory=WeekHours)
     closures: tuple[DateSpan, ...] = ()

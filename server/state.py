@@ -46,6 +46,7 @@ class DoorTrack:
         opened_at: when it was opened, while it is open.
         state: its last state message.
         heard_at: when it was last heard of.
+        last_at: when its last record happened, as far as can be.
     """
 
     head: Head = field(default_factory=Head)
@@ -57,6 +58,7 @@ class DoorTrack:
     opened_at: datetime | None = None
     state: DoorState | None = None
     heard_at: datetime | None = None
+    last_at: datetime | None = None
 
     @property
     def is_online(self) -> bool:
@@ -78,6 +80,8 @@ class SiteState:
         is_locked_down: whether the whole site is locked down.
         swept_for: the end of opening hours for which the site has been swept.
         reported: the last count that was recorded.
+        guests_at: when the number of guests was last changed by hand.
+        vetted: the version of the policy under which the watch was last looked at.
     """
 
     presence: Presence = field(default_factory=Presence)
@@ -89,6 +93,8 @@ class SiteState:
     is_locked_down: bool = False
     swept_for: datetime | None = None
     reported: OccupancyReport | None = None
+    guests_at: datetime | None = None
+    vetted: int | None = None
 
     def door(self, door: DoorId) -> DoorTrack:
         """Give what is known of a door, beginning with nothing."""

@@ -7,14 +7,18 @@ from typing import Final
 
 from access.ids import DoorId, MemberId, RequestId, WatchId
 from access.instants import find, last_end
-from access.model import Authorization
+from access.model import Authorization, BadgeStatus
 from access.watch import (
     Phase,
     Watch,
     close,
+    come_back,
     credits_of,
     hand_over,
+    leave,
     open_watch,
+    reauthorize,
+    renew,
     start_closing,
 )
 from server.effects import Credit
@@ -24,6 +28,10 @@ Why = str
 BY_HOURS: Final = "opening_hours"
 BY_TIME: Final = "authorization_over"
 BY_LEAVING: Final = "guardian_left"
+BY_BARRING: Final = "guardian_barred"
+BY_REVOCATION: Final = "authorization_revoked"
+TOO_LONG: Final = "not_renewed"
+TWO_WATCHES: Final = "two_watches"
 EMPTY: Final = "everyone_out"
 DELAY_OVER: Final = "delay_over"
 
@@ -40,8 +48,13 @@ def begin(
     turn: Turn, request: RequestId, authorization: Authorization, door: DoorId, at: datetime
 ) -> Watch:
     """Open a watch in the name of the authorization's guardian."""
-    watch = open_watch(watch_id(request), authorization, door, at, turn.policy.closing_delay)
+    policy = turn.policy
+    longest = policy.longest_watch
+    watch = open_watch(
+        watch_id(request), authorization, door, at, policy.closing_delay, longest=longest
+    )
     turn.state.watch = watch
+    turn.state.vetted = policy.version
     turn.state.peak = turn.state.presence.present
     turn.state.peak_guests = turn.state.presence.guests
     turn.note(
@@ -81,18 +94,39 @@ def lapse(turn: Turn, at: datetime) -> None:
         turn.alert("admitted_under_lapsed_watch", at, {"watch": watch.id, "members": others})
 
 
+def supersede(turn: Turn, at: datetime) -> None:
+    """Another watch was opened before this one, at a door on its own: this one never was."""
+    watch = turn.state.watch
+    if watch is not None:
+        turn.state.watch = None
+        data = {"watch": watch.id, "why": TWO_WATCHES}
+        turn.note("watch.lapsed", at, data, member=watch.guardian)
+
+
+def entered_by_guardian(turn: Turn, member: MemberId, at: datetime) -> None:
+    """Somebody came in by their badge: if they hold the watch, it is renewed."""
+    watch = turn.state.watch
+    if watch is None or watch.guardian != member:
+        return
+    turn.state.watch = come_back(renew(watch, at))
+    if turn.state.watch.over_by > watch.over_by:
+        data = {"watch": watch.id, "over_by": turn.state.watch.over_by}
+        turn.note("watch.renewed", at, data, member=member)
+
+
 def left_by_guardian(turn: Turn, member: MemberId, at: datetime) -> None:
     """Somebody badged out: if they hold the watch, it passes on or begins to close."""
     watch = turn.state.watch
     if watch is None or watch.guardian != member or at < watch.tenures[-1].start:
         return
-    if watch.phase_at(at) is not Phase.OPEN:
-        return
-    heir = _heir(turn, member, at)
-    if heir is None:
+    if watch.phase_at(at) is Phase.OPEN:
+        heir = _heir(turn, member, at)
+        if heir is not None:
+            pass_on(turn, heir, at, BY_LEAVING)
+            return
         begin_closing(turn, at, BY_LEAVING)
-    else:
-        pass_on(turn, heir, at, BY_LEAVING)
+    if turn.state.watch is not None:
+        turn.state.watch = leave(turn.state.watch, at)
 
 
 def pass_on(turn: Turn, to: MemberId, at: datetime, why: Why) -> None:
@@ -158,8 +192,8 @@ def sweep(turn: Turn, at: datetime) -> None:
     """Empty the site, so that the count is certain again."""
     presence = turn.state.presence
     turn.state.swept_for = last_end(turn.policy.opening, at)
-    if presence.high or presence.unattributed:
-        turn.note("site.swept", at, {"members": sorted(presence.inside), "guests": presence.guests})
+    # Also where nobody was inside: from then on the count is certain, and what is older is not news.
+    turn.note("site.swept", at, {"members": sorted(presence.inside), "guests": presence.guests})
     presence.sweep(at)
 
 
@@ -167,6 +201,7 @@ def advance(turn: Turn) -> None:
     """Do what the clock alone brings about, each at the time at which it was due."""
     _lapse_unopened(turn)
     _end_by_hours(turn)
+    _vet(turn)
     _close_by_time(turn)
     _end_by_time(turn)
     _sweep_after_hours(turn)
@@ -180,8 +215,87 @@ def is_due(turn: Turn) -> bool:
     if _is_unopened(turn, watch) or turn.policy.is_open(turn.now):
         return True
     if watch.closing_since is None:
-        return turn.now >= watch.over_by
-    return turn.state.presence.high == 0 or turn.now >= watch.closing_since + watch.closing_delay
+        return turn.now >= watch.over_by or _is_unvetted(turn, watch)
+    return _is_empty(turn, watch) or turn.now >= watch.closing_since + watch.closing_delay
+
+
+def has_standing(turn: Turn, member: MemberId) -> bool:
+    """Whether somebody is a guardian whose membership runs."""
+    known = turn.policy.members.get(member)
+    return turn.policy.is_guardian(member) and known is not None and known.validity.holds(turn.now)
+
+
+def _is_unvetted(turn: Turn, watch: Watch) -> bool:
+    """Whether the rules have changed since the watch was last looked at, or bar its guardian."""
+    is_new = turn.state.vetted != turn.policy.version
+    return watch.closing_since is None and (is_new or not has_standing(turn, watch.guardian))
+
+
+def _vet(turn: Turn) -> None:
+    """Follow what has become of the guardian on watch, and of their authorization."""
+    watch = turn.state.watch
+    if watch is None or turn.now >= watch.over_by or not _is_unvetted(turn, watch):
+        return
+    turn.state.vetted = turn.policy.version
+    if has_standing(turn, watch.guardian) and _has_badge(turn, watch.guardian):
+        _follow_authorization(turn, watch)
+    else:
+        _bar(turn, watch)
+
+
+def _has_badge(turn: Turn, member: MemberId) -> bool:
+    """Whether somebody has a badge that was not revoked or lost; looks at all badges."""
+    return any(
+        badge.member == member and badge.status is BadgeStatus.ACTIVE
+        for badge in turn.policy.badges.values()
+    )
+
+
+def _bar(turn: Turn, watch: Watch) -> None:
+    """The guardian may hold the watch no more: it goes to who may, or begins to close."""
+    barred = watch.guardian
+    heir = _heir(turn, barred, turn.now)
+    turn.alert(
+        BY_BARRING,
+        turn.now,
+        {"watch": watch.id, "guardian": barred, "to": heir},
+        member=barred,
+    )
+    theirs = None if heir is None else turn.policy.holding(heir, turn.now)
+    if heir is None or theirs is None:
+        begin_closing(turn, turn.now, BY_BARRING)
+        return
+    pass_on(turn, heir, turn.now, BY_BARRING)
+    if turn.state.watch is not None:
+        # What the other one was granted no longer counts, even if it would last longer.
+        turn.state.watch = reauthorize(turn.state.watch, theirs)
+
+
+def _follow_authorization(turn: Turn, watch: Watch) -> None:
+    """Hold the watch under its authorization as it is now, or another of its guardian's."""
+    if watch.authorization is None or watch.authorized is None:
+        return
+    theirs = turn.policy.authorizations.get(watch.authorized, ())
+    found = next((a for a in theirs if a.id == watch.authorization), None)
+    if found is None or not found.allows_holding(turn.now):
+        found = turn.policy.holding(watch.guardian, turn.now)
+    if found is None:
+        begin_closing(turn, turn.now, BY_REVOCATION)
+    else:
+        turn.state.watch = reauthorize(watch, found)
+
+
+def _is_empty(turn: Turn, watch: Watch) -> bool:
+    """Whether everyone is out; not while the opening that makes it a watch is still to be told."""
+    return turn.state.presence.high == 0 and watch.is_confirmed
+
+
+def _emptied_at(turn: Turn, closing_since: datetime) -> datetime:
+    """Say when the last one left, or was counted out, or the watch began to close after that."""
+    state = turn.state
+    moments = (closing_since, state.presence.certain_at, state.guests_at)
+    known = [moment for moment in moments if moment is not None]
+    return min(turn.now, max([*known, *state.presence.moved.values()]))
 
 
 def _is_unopened(turn: Turn, watch: Watch) -> bool:
@@ -207,7 +321,8 @@ def _end_by_hours(turn: Turn) -> None:
 def _close_by_time(turn: Turn) -> None:
     watch = turn.state.watch
     if watch is not None and turn.now >= watch.over_by:
-        begin_closing(turn, watch.over_by, BY_TIME)
+        is_cut_short = watch.granted_until is not None and watch.over_by < watch.granted_until
+        begin_closing(turn, watch.over_by, TOO_LONG if is_cut_short else BY_TIME)
 
 
 def _end_by_time(turn: Turn) -> None:
@@ -215,8 +330,8 @@ def _end_by_time(turn: Turn) -> None:
     if watch is None or watch.closing_since is None:
         return
     over = watch.closing_since + watch.closing_delay
-    if turn.state.presence.high == 0:
-        end(turn, min(turn.now, over), EMPTY)
+    if _is_empty(turn, watch):
+        end(turn, min(_emptied_at(turn, watch.closing_since), over), EMPTY)
     elif turn.now >= over:
         _tell_who_stayed(turn, over)
         end(turn, over, DELAY_OVER)
@@ -257,7 +372,8 @@ def _heir(turn: Turn, leaving: MemberId, at: datetime) -> MemberId | None:
         member
         for member in inside
         if member != leaving
-        and turn.policy.is_guardian(member)
+        and has_standing(turn, member)
         and turn.policy.holding(member, at) is not None
+        and _has_badge(turn, member)
     ]
     return min(able, key=lambda member: (inside[member].since, member), default=None)

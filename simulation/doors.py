@@ -175,7 +175,12 @@ class DoorNode:
         self._boots += 1
         self.unit = SimulatedUnit(
             door=Door(
-                rules=Rules(site=self.site, door=self.id, readers=self.readers),
+                rules=Rules(
+                    site=self.site,
+                    door=self.id,
+                    readers=self.readers,
+                    clock_is_kept=self.boots_wrong != "lags",
+                ),
                 new_id=self._new_id,
                 kept=recall(outbox, self.verify),
             ),

@@ -91,6 +91,7 @@ class DoorSeen:
     policy: Policy | None = None
     undisturbed_s: float = 0.0
     commands: dict[str, datetime] = field(default_factory=dict)
+    held_under: str | None = None
     obeyed: list[str] = field(default_factory=list)
 
 
@@ -179,11 +180,19 @@ class Witness:
         """A unit has done its turn."""
         seen = self.door(door)
         seen.policy = rules.policy
+        self._holds(door, seen, rules)
         seen.taps = [t for t in seen.taps if t.at_s > self.world.now_s - _KEPT_S]
         if wrong is not None:
             self.world.count("fault_in_turn")
             if "refuses" not in wrong and "holds" not in wrong:
                 self.protest(12, f"{door}: a turn failed: {wrong}")
+
+    def _holds(self, door: DoorId, seen: DoorSeen, rules: Door) -> None:
+        """A door is held unlocked under a watch for no longer than the watch."""
+        if not rules.is_held or seen.held_under is None or seen.policy is None:
+            return
+        if not self._knows_of_watch(seen.policy, seen.held_under):
+            self.protest(3, f"{door} is held unlocked, and the watch is over")
 
     def shown(self, door: DoorId, signal: Signal) -> None:
         """A door shows something."""
@@ -212,6 +221,11 @@ class Witness:
         if kind == "gardien.lock.unlocked":
             seen.unlock_turn = seen.turn
             self._obeyed(door, seen, data)
+        elif kind == "gardien.passage.started":
+            seen.held_under = data["watch"]
+        elif kind == "gardien.passage.ended" and data.get("cause") == "gesture":
+            # What is shown for it is that green is over.
+            self.shown(door, Signal.GRANTED)
         elif kind == "gardien.watch.opened":
             self.told_by_doors[str(data["watch"])] = from_rfc3339(record["time"])
         elif kind in {"gardien.access.granted", "gardien.access.denied"}:

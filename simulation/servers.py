@@ -27,8 +27,11 @@ from simulation.invariants import Witness
 from simulation.network import Broker, SimulatedLink
 from simulation.world import World
 
-IDLE_S: Final = 60.0
+IDLE_S: Final = 240.0
 """How long the server's loop sleeps when nothing happens; a real one wakes four times a second."""
+
+WATCHED_S: Final = 20.0
+"""How long it does while a watch runs."""
 
 _TICK_S: Final = 0.25
 _BACK_OFF_S: Final = 0.5
@@ -68,10 +71,11 @@ class Books:
     aside: list[SetAside] = field(default_factory=list)
     version: int = 0
     body: str = field(default_factory=lambda: to_json(SiteState()))
+    is_watched: bool = False
     is_refusing: bool = False
     dies: str = ""
 
-    def commit(self, effects: Sequence[Effect], body: str, now: datetime) -> None:
+    def commit(self, effects: Sequence[Effect], state: SiteState, now: datetime) -> None:
         """Keep all of it, or nothing.
 
         Raises:
@@ -87,8 +91,10 @@ class Books:
         self._check(effects)
         for effect in effects:
             self._keep(effect, now)
+        body = to_json(state)
         if body != self.body:
             self.version, self.body = self.version + 1, body
+        self.is_watched = state.watch is not None
         self.witness.committed(effects)
         if self.dies == "after":
             self.dies = ""
@@ -161,7 +167,7 @@ class SimulatedGatehouse(Gatehouse):
             done = _answered(event, answers) or _tried(gate, event, now)
             answers |= {e.decision.request: e for e in done if isinstance(e, Answer)}
             effects += done
-        self._books.commit(effects, to_json(gate.state), now)
+        self._books.commit(effects, gate.state, now)
         self._version = self._books.version
         return effects
 
@@ -351,7 +357,7 @@ class ServerNode:
             self._wake_in(self.stalled_until_s - self.world.now_s + 0.001)
             return
         batch = self._inbox.take(0.0)
-        wait_s = _TICK_S if batch else IDLE_S
+        wait_s = self._rest_s(has_worked=bool(batch))
         try:
             service.turn(batch)
         except DatabaseError:
@@ -364,6 +370,11 @@ class ServerNode:
             self.world.after(self.world.chance("server").uniform(1.0, 60.0), self.start)
             return
         self._wake_in(0.001 if len(self._inbox) else wait_s)
+
+    def _rest_s(self, *, has_worked: bool) -> float:
+        if has_worked:
+            return _TICK_S
+        return WATCHED_S if self.books.is_watched else IDLE_S
 
     def _wake_in(self, seconds: float) -> None:
         self._wake += 1

@@ -5,7 +5,7 @@ The count is replayed from the ledger alone, as somebody would who had nothing e
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from access.ids import DoorId, MemberId
@@ -110,11 +110,12 @@ class _Replay:
 
     presence: Presence = field(default_factory=Presence)
     doors: dict[str, _DoorReplay] = field(default_factory=dict)
+    last: dict[str, datetime] = field(default_factory=dict)
     received: datetime = datetime.min.replace(tzinfo=UTC)
 
     def take(self, entry: Kept) -> None:
         record = entry.record
-        at = min(from_rfc3339(record["time"]), entry.received)
+        at = self._placed(entry, from_rfc3339(record["time"]))
         what, data = record["type"].removeprefix("gardien."), record["data"]
         if entry.received > self.received:
             self.received = entry.received
@@ -124,6 +125,15 @@ class _Replay:
             self._server(what, data, at)
         else:
             self._door(entry, what, data, at)
+
+    def _placed(self, entry: Kept, said: datetime) -> datetime:
+        """A door's records are in order, whatever its clock says."""
+        at, last = min(said, entry.received), self.last.get(entry.source)
+        if entry.source != SERVER:
+            if last is not None and (at < last or (at == last and at < said)):
+                at = last + timedelta(microseconds=1)
+            self.last[entry.source] = at
+        return at
 
     def _server(self, what: str, data: dict[str, Any], at: datetime) -> None:
         presence = self.presence

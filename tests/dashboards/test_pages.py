@@ -101,11 +101,22 @@ def test_an_empty_place_says_so(quiet_place: Any, make_browser: Callable[..., An
         assert "Pas encore de visite" in browser.text("/me")
 
 
-def test_a_door_that_says_nothing_for_long_is_doubted(place: Any, browser_of: MakeBrowser) -> None:
+def test_a_door_that_says_nothing_for_long_is_doubted(
+    place: Any, make_browser: Callable[..., Any]
+) -> None:
+    with make_browser(place) as browser:
+        browser.log_in("salome")
+        assert "Silencieuse" not in browser.text("/")
+        place.clock.leap_to(place.clock.now() + timedelta(seconds=91))
+        assert "Silencieuse Nouvelles il y a 1 min" in words_of(browser.text("/"))
+
+
+def test_a_demonstration_that_leaps_ahead_doubts_no_door(
+    place: Any, browser_of: MakeBrowser
+) -> None:
     browser = browser_of("salome")
+    place.clock.leap_to(place.clock.now() + timedelta(hours=3))
     assert "Silencieuse" not in browser.text("/")
-    place.clock.leap_to(place.clock.now() + timedelta(seconds=91))
-    assert "Silencieuse" in browser.text("/")
 
 
 def test_the_curve_is_drawn_and_is_a_table_too(browser_of: MakeBrowser) -> None:
@@ -311,3 +322,12 @@ def test_what_a_door_hands_in_late_stands_where_it_happened(
     place.report("fablab", late, "passage.started")
     page = words_of(browser.text("/"))
     assert page.index("La porte est maintenue ouverte") > page.index("Claire Dubois compte 4")
+
+
+def test_what_happened_on_another_day_says_which(place: Any, browser_of: MakeBrowser) -> None:
+    browser = browser_of("salome")
+    assert "mardi 24 novembre" not in browser.text("/")
+    place.clock.leap_to(place.clock.now() + timedelta(hours=11))
+    page = words_of(browser.text("/"))
+    assert "Derniers événements mardi 24 novembre 20:29" in page
+    assert page.count("mardi 24 novembre") == 2, "once for the alerts, once for the rest"

@@ -792,6 +792,14 @@ def test_a_clock_in_doubt_lengthens_no_watch(by: timedelta) -> None:
     assert alone(s.at, OTHER, s)["reason"] == "no_guardian"
 
 
+def test_a_clock_that_nothing_kept_is_in_doubt_until_the_server_tells_the_time() -> None:
+    s = stage(rules=Rules(site=SITE, door=DOOR, clock_is_kept=False))
+    assert kinds(s.do(Started(version="1"))) == ["clock.untrusted", "unit.started"]
+    assert alone(NOON, NOMAD, s)["reason"] == "no_guardian"
+    s.do(ServerSeen(is_online=False, at=NOON, is_fresh=True))
+    assert alone(s.at, OTHER, s)["reason"] == "opening_hours"
+
+
 def test_the_server_contradicts_a_clock_that_is_wrong() -> None:
     s = stage().online()
     s.do(ServerSeen(is_online=True, at=NOON + timedelta(hours=9), is_fresh=True))

@@ -32,11 +32,11 @@ LINE = re.compile(r"^ +(\d+) +(\d\d:\d\d)  (main|fablab|) +(.) (.*)$", re.MULTIL
 BROKERS = ["mosquitto", "amqtt"] if find_mosquitto() else ["amqtt"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def days(
     start_demo: "StartDemo", tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, "Demo"]]:
-    """A day on each broker, side by side: a day is mostly waiting."""
+    """A day on each broker, side by side and behind the other tests: it is mostly waiting."""
     folder = tmp_path_factory.mktemp("day")
     demos = {
         broker: start_demo(folder / broker, "--exit", "--broker", broker) for broker in BROKERS
@@ -44,6 +44,50 @@ def days(
     yield demos
     for demo in demos.values():
         demo.close()
+
+
+@pytest.mark.parametrize("ending", ["ctrl-c", "ctrl-c while it starts", "sigterm", "sigkill"])
+def test_however_it_is_ended_no_process_is_left(
+    ending: str, start_demo: "StartDemo", tmp_path: Path
+) -> None:
+    demo = start_demo(tmp_path / "demo")
+    if "starts" in ending:
+        demo.expect_file("logs/server.log")
+    else:
+        demo.expect("Hello!")
+    if "ctrl-c" in ending:
+        # A terminal tells every process of the foreground group.
+        os.killpg(demo.process.pid, signal.SIGINT)
+    else:
+        demo.process.send_signal(signal.SIGTERM if ending == "sigterm" else signal.SIGKILL)
+    status = demo.expect_end(30)
+    assert status == (-signal.SIGKILL if ending == "sigkill" else 0), demo.text
+    assert "Traceback" not in demo.text, demo.text
+    demo.expect_nothing_left()
+
+
+def test_an_installation_of_ones_own_is_refused_and_untouched(
+    start_demo: "StartDemo", tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    place = SitePlan(id=SITE, name="Mine", capacity=5, doors=(DoorPlan(id=MAIN, name="Main"),))
+    found(own, Founding(site=place))
+    before = contents(own)
+    demo = start_demo(own, "--exit")
+    assert demo.expect_end(30) == 1
+    assert contents(own) == before
+    (line,) = demo.text.strip().splitlines()
+    assert "holds an installation of your own" in line
+    assert "--data" in line
+    demo.expect_nothing_left()
+
+
+def contents(folder: Path) -> dict[str, tuple[float, str]]:
+    return {
+        str(path): (path.stat().st_mtime, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.mark.parametrize(
@@ -116,48 +160,3 @@ def expect_ledger(data: Path) -> None:
     assert sorted(balances.values()) == [90, 90]
     assert closed.record["data"]["minutes"] == balances
     assert max(entry.record["data"]["present"] for entry in told) == 30
-    assert not any(door.is_online for door in state.doors.values())
-
-
-@pytest.mark.parametrize("ending", ["ctrl-c", "ctrl-c while it starts", "sigterm", "sigkill"])
-def test_however_it_is_ended_no_process_is_left(
-    ending: str, start_demo: "StartDemo", tmp_path: Path
-) -> None:
-    demo = start_demo(tmp_path / "demo")
-    if "starts" in ending:
-        demo.expect_file("logs/server.log")
-    else:
-        demo.expect("Hello!")
-    if "ctrl-c" in ending:
-        # A terminal tells every process of the foreground group.
-        os.killpg(demo.process.pid, signal.SIGINT)
-    else:
-        demo.process.send_signal(signal.SIGTERM if ending == "sigterm" else signal.SIGKILL)
-    status = demo.expect_end(30)
-    assert status == (-signal.SIGKILL if ending == "sigkill" else 0), demo.text
-    assert "Traceback" not in demo.text, demo.text
-    demo.expect_nothing_left()
-
-
-def test_an_installation_of_ones_own_is_refused_and_untouched(
-    start_demo: "StartDemo", tmp_path: Path
-) -> None:
-    own = tmp_path / "own"
-    place = SitePlan(id=SITE, name="Mine", capacity=5, doors=(DoorPlan(id=MAIN, name="Main"),))
-    found(own, Founding(site=place))
-    before = contents(own)
-    demo = start_demo(own, "--exit")
-    assert demo.expect_end(30) == 1
-    assert contents(own) == before
-    (line,) = demo.text.strip().splitlines()
-    assert "holds an installation of your own" in line
-    assert "--data" in line
-    demo.expect_nothing_left()
-
-
-def contents(folder: Path) -> dict[str, tuple[float, str]]:
-    return {
-        str(path): (path.stat().st_mtime, hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
