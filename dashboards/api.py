@@ -11,6 +11,7 @@ import msgspec
 from flask import Blueprint, Response, abort
 
 from access.messages import OccupancyReport
+from dashboards.pages_why import WhyAnswer
 from dashboards.parts import parts, site, site_id
 from server.database import DatabaseError, DatabaseFaultError
 
@@ -58,8 +59,24 @@ _ANSWERS: Final[dict[str, tuple[type[msgspec.Struct], str, bool]]] = {
     "/api/v1/occupancy": (OccupancyReport, "How many are inside. Numbers only.", True),
     "/api/v1/watch": (WatchAnswer, "The watch that runs, if any.", False),
     "/api/v1/doors": (DoorsAnswer, "The doors and how they stand.", False),
+    "/api/v1/why/{entry}": (WhyAnswer, "Why a badge was refused, row by row.", False),
 }
 """Each path: what it answers, what for, and whether it is public."""
+
+_SITE: Final = {
+    "name": "site",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "id of the site; the first one if it is left out",
+}
+_ENTRY: Final = {
+    "name": "entry",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "integer"},
+    "description": "id of the ledger entry of a refusal",
+}
 
 
 @api_pages.get("/api/v1/openapi.json")
@@ -74,7 +91,7 @@ def openapi() -> Response:
         "openapi": "3.1.0",
         "info": {"title": "gardien", "version": importlib.metadata.version("gardien")},
         "paths": {
-            path: {"get": _operation(ref, summary, is_public=is_public)}
+            path: {"get": _operation(path, ref, summary, is_public=is_public)}
             for (path, (_, summary, is_public)), ref in zip(_ANSWERS.items(), refs, strict=True)
         },
         "components": {"schemas": schemas, "securitySchemes": {"session": session}},
@@ -177,10 +194,10 @@ def readyz() -> Response:
     return Response("ready\n", mimetype="text/plain")
 
 
-def _operation(ref: dict[str, Any], summary: str, *, is_public: bool) -> dict[str, Any]:
+def _operation(path: str, ref: dict[str, Any], summary: str, *, is_public: bool) -> dict[str, Any]:
     answers: dict[str, Any] = {
         "200": {"description": "now", "content": {"application/json": {"schema": ref}}},
-        "404": {"description": "there is no such site"},
+        "404": {"description": "there is no such site, or no such entry"},
     }
     if not is_public:
         answers |= {
@@ -189,15 +206,7 @@ def _operation(ref: dict[str, Any], summary: str, *, is_public: bool) -> dict[st
         }
     return {
         "summary": summary,
-        "parameters": [
-            {
-                "name": "site",
-                "in": "query",
-                "required": False,
-                "schema": {"type": "string"},
-                "description": "id of the site; the first one if it is left out",
-            }
-        ],
+        "parameters": [_SITE, *([_ENTRY] if "{entry}" in path else [])],
         "security": [] if is_public else [{"session": []}],
         "responses": answers,
     }

@@ -24,6 +24,7 @@ from dashboards.pages_account import account_pages
 from dashboards.pages_board import board_pages
 from dashboards.pages_demo import demo_pages
 from dashboards.pages_watch import watch_pages
+from dashboards.pages_why import why_api, why_pages
 from dashboards.parts import EXTENSION, Demo, Parts, SpaceCard, parts, viewer
 from runtime.clock import Clock
 from server.board_reader import BoardReader
@@ -37,6 +38,16 @@ _log = logging.getLogger(__name__)
 
 _ONE_DAY: Final = timedelta(days=1)
 _MOST_BYTES: Final = 64 * 1024
+_PAGES: Final = (
+    board_pages,
+    watch_pages,
+    why_pages,
+    account_pages,
+    demo_pages,
+    api_pages,
+    why_api,
+    health_pages,
+)
 _ERRORS: Final = (400, 401, 403, 404, 405, 413, 429, 500, 503)
 
 
@@ -107,7 +118,7 @@ def create_app(
     guard.guard(app)
     CSRFProtect(app)
     send_headers(app)
-    for pages in (board_pages, watch_pages, account_pages, demo_pages, api_pages, health_pages):
+    for pages in _PAGES:
         app.register_blueprint(pages)
     limit(app)
     _dress(app)
@@ -191,6 +202,6 @@ def _fault(error: Exception) -> AnyResponse | tuple[str, int]:
 
 
 def _page(code: int, kind: str) -> AnyResponse | tuple[str, int]:
-    if request.blueprint in ("api", "health") or request.path.startswith("/live"):
+    if request.blueprint in guard.MACHINES or request.path.startswith("/live"):
         return Response(f'{{"status": {code}}}', code, mimetype="application/json")
     return render_template("error.html", kind=kind, code=code), code

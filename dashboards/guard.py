@@ -46,14 +46,19 @@ ROUTES: Final = {
     "watch.guests": Who.IN_CHARGE,
     "watch.recount": Who.IN_CHARGE,
     "watch.roll_call": Who.IN_CHARGE,
+    "why.page": Who.KEEPER,
     "demo.tap": Who.KEEPER,
     "api.openapi": Who.ANYONE,
     "api.occupancy": Who.ANYONE,
     "api.watch": Who.KEEPER,
     "api.doors": Who.KEEPER,
+    "why_api.answer": Who.KEEPER,
     "api.spaceapi": Who.ANYONE,
 }
 """Who may open each page, by the name of its view."""
+
+MACHINES: Final = frozenset({"api", "why_api", "health"})
+"""The blueprints that machines read: they are told a status, and never sent to log in."""
 
 _PARTS_OF_PAGES: Final = frozenset({"board.live", "board.curve_svg"})
 _WITHOUT_DATABASE: Final = frozenset({"static", "health.healthz", "health.readyz", "api.openapi"})
@@ -106,7 +111,7 @@ def _is_on_watch(looking: Viewer) -> bool:
 
 
 def _ask_to_log_in() -> Response:
-    if request.blueprint == "api" or request.endpoint in _PARTS_OF_PAGES:
+    if request.blueprint in MACHINES or request.endpoint in _PARTS_OF_PAGES:
         abort(401)
     login = url_for("account.login")
     if request.method != "GET":

@@ -258,8 +258,9 @@ class Door:
             Circumstances(
                 at=now.at,
                 not_before=self._time.latest(now.at),
-                # By a clock in doubt nobody can tell whether the watch is still on.
-                watch=self._knowledge.at(now.at) if self._time.is_trusted else None,
+                watch=self._knowledge.at(now.at)
+                if self._time.is_trusted
+                else self._knowledge.in_doubt(now),
                 is_locked_down=self._orders.is_locked_down,
                 is_clock_trusted=self._time.is_trusted,
                 is_nearly_full=self._is_nearly_full,

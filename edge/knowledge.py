@@ -32,10 +32,12 @@ class WatchKnowledge:
     Attributes:
         watch: the watch, or None if it knows of none.
         opened_alone: whether this door opened it by itself, so that it tells how it ended.
+        until_mono: monotonic time until which it may be kept; None for one kept from before.
     """
 
     watch: Watch | None = None
     opened_alone: bool = False
+    until_mono: float | None = None
 
     def at(self, moment: datetime) -> Watch | None:
         """Give the watch, as long as the door may keep it: until its authorization ends."""
@@ -43,6 +45,15 @@ class WatchKnowledge:
         if watch is None or moment >= watch.authorized_until:
             return None
         return watch
+
+    def in_doubt(self, now: Moment) -> Watch | None:
+        """Give the watch as `at` does, where the time of day is in doubt: counted since it began.
+
+        Of a watch that was kept from before the start nobody can tell then whether it is still on.
+        """
+        if self.until_mono is None or now.mono >= self.until_mono:
+            return None
+        return self.watch
 
     def learn(
         self, verdict: Verdict, policy: Policy | None, door: DoorId, now: Moment
@@ -107,7 +118,7 @@ class WatchKnowledge:
             member=watch.guardian,
             request=verdict.request,
         )
-        yield from self._set(watch)
+        yield from self._begin(watch, now)
         self.opened_alone = True
 
     def _hear(
@@ -134,7 +145,7 @@ class WatchKnowledge:
         )
         if found is not None:
             watch = open_watch(watch_id, found, door, now.at, policy.closing_delay)
-            yield from self._set(watch if opens else replace(watch, is_confirmed=True))
+            yield from self._begin(watch if opens else replace(watch, is_confirmed=True), now)
 
     def _hear_again(self, watch: Watch, verdict: Verdict, policy: Policy) -> Iterator[Effect]:
         """A member was admitted under a watch that seemed to be closing: it was passed on."""
@@ -142,11 +153,15 @@ class WatchKnowledge:
         if verdict.granted and watch.closing_since is not None and not is_guardian:
             yield from self._set(replace(watch, closing_since=None))
 
+    def _begin(self, watch: Watch, now: Moment) -> Iterator[Effect]:
+        yield from self._set(watch)
+        self.until_mono = now.mono + (watch.authorized_until - now.at).total_seconds()
+
     def _set(self, watch: Watch | None) -> Iterator[Effect]:
         if watch == self.watch:
             return
         if watch is None or self.watch is None or watch.id != self.watch.id:
-            self.opened_alone = False
+            self.opened_alone, self.until_mono = False, None
         self.watch = watch
         kept = None if watch is None else msgspec.json.encode(watch).decode()
         yield Keep(key=KEPT_AS, value=kept)

@@ -74,7 +74,7 @@ def assume(
         at: the time in question.
         site: the state of the site now; None for another time, or for a door on its own.
     """
-    state = _empty(what_if) if site is None else _as_it_is(site, door)
+    state = _empty(what_if) if site is None else site.situation(door)
     words = [*_begun_as(site, what_if)]
     state = _with_people(state, what_if, member, words)
     if what_if.watch:
@@ -112,15 +112,6 @@ def _begun_as(site: SiteState | None, what_if: WhatIf) -> Iterator[Words]:
 
 def _empty(what_if: WhatIf) -> State:
     return State(present=1 if what_if.is_inside else 0)
-
-
-def _as_it_is(site: SiteState, door: DoorId) -> State:
-    return State(
-        watch=site.watch,
-        inside=frozenset(site.presence.inside),
-        present=site.presence.present,
-        locked_down=frozenset({door}) if site.is_locked_down else frozenset(),
-    )
 
 
 def _with_people(

@@ -105,7 +105,9 @@ class PahoLink:
         self._has_been_up = False
         self._is_refused = False
         self._lock = threading.Lock()
-        self._client = self._connect(MQTTProtocolVersion.MQTTv5)
+        self._client = self._prepare(MQTTProtocolVersion.MQTTv5)
+        # Last: from here on the client's thread calls us, and may be hung up on at once.
+        self._client.loop_start()
 
     @property
     def is_up(self) -> bool:
@@ -151,7 +153,7 @@ class PahoLink:
     ) -> None:
         self.close()
 
-    def _connect(self, version: MQTTProtocolVersion) -> paho.Client:
+    def _prepare(self, version: MQTTProtocolVersion) -> paho.Client:
         is_5 = version is MQTTProtocolVersion.MQTTv5
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
@@ -175,7 +177,6 @@ class PahoLink:
             client.connect_async(self._host, self._port, keepalive=KEEPALIVE_S, clean_start=True)
         else:
             client.connect_async(self._host, self._port, keepalive=KEEPALIVE_S)
-        client.loop_start()
         return client
 
     def _secure(self, client: paho.Client) -> None:
@@ -224,7 +225,8 @@ class PahoLink:
         with self._lock:
             if not self._is_closed and self._client is refused:
                 _log.info("the broker does not take MQTT 5; trying 3.1.1")
-                self._client = self._connect(MQTTProtocolVersion.MQTTv311)
+                self._client = self._prepare(MQTTProtocolVersion.MQTTv311)
+                self._client.loop_start()
 
     def _message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         _acknowledge_at_once(client)

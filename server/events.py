@@ -1,6 +1,7 @@
 """What happens to a site: what doors send, what people do at the desk, and time going by."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from access.ids import DoorId, MemberId
@@ -97,6 +98,23 @@ class RecountedTotal:
     people: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarFailed:
+    """A calendar by address has been away or broken for long; its last good copy counts on.
+
+    Attributes:
+        calendar: its id in the registry.
+        host: of its address; the rest of an address may be a secret.
+        since: when it was first away or broken.
+        why: in words.
+    """
+
+    calendar: int
+    host: str
+    since: datetime
+    why: str
+
+
 DoorEvent = Asked | Reported | DoorSaid
 DeskEvent = (
     WatchOffered
@@ -107,4 +125,4 @@ DeskEvent = (
     | Recounted
     | RecountedTotal
 )
-Event = DoorEvent | DeskEvent | Ticked
+Event = DoorEvent | DeskEvent | CalendarFailed | Ticked

@@ -4,6 +4,7 @@ It takes what happened and the time, changes the site's state, and returns what 
 send. Whoever runs it commits first and sends afterwards.
 """
 
+import dataclasses
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from access.policy import Decision, Request, State, UnknownDoorError, decide
 from access.wording import DEFAULT_LANGUAGE, message
 from server import desk, passages, watching
 from server.effects import Acknowledge, Answer, Effect, Keep, SetAside
-from server.events import Asked, DoorSaid, Event, Reported, Ticked
+from server.events import Asked, CalendarFailed, DoorSaid, Event, Reported, Ticked
 from server.state import SiteState
 from server.turn import Turn
 
@@ -65,6 +66,8 @@ class Gate:
                 happened = self._follow(turn, event)
             case DoorSaid():
                 self._listen(turn, event)
+            case CalendarFailed():
+                turn.alert("calendar_failed", now, dataclasses.asdict(event))
             case Ticked():
                 pass
             case _:

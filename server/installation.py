@@ -71,7 +71,9 @@ class Installation:
                 cursors = stack.enter_context(
                     open_database(f"sqlite:///{self.folder.history_file.absolute()}")
                 )
-                schema.follower.create(cursors.engine, checkfirst=True)
+                # To look and to make in one turn: server and dashboard may well start together.
+                with cursors.writing() as connection:
+                    schema.follower.create(connection, checkfirst=True)
             yield stack.enter_context(_history(self.settings.history, cursors)), cursors
 
 

@@ -35,6 +35,19 @@ class _Compiled:
     good_until: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stopped(Clock):
+    """A clock that shows one time, to compile the policy of that time."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
 class PolicySource:
     """Gives the policy of each site as it is now. Safe to use from several threads.
 
@@ -97,6 +110,18 @@ class PolicySource:
             hours=calendar.hours(horizon(now)),
         )
         return _Compiled(policy=policy, revision=revision, good_until=_good_until(site, now))
+
+
+def policy_at(database: Database, settings: ServerSettings, site: SiteId, at: datetime) -> Policy:
+    """Compile the policy of a time from settings and registry as they are now, to explain by it.
+
+    Blocks for the database and while it compiles.
+
+    Raises:
+        UnknownSiteError: the settings name no such site.
+        DatabaseError: not now.
+    """
+    return PolicySource(database=database, settings=settings, clock=_Stopped(at=at)).current(site)
 
 
 def _is_good(compiled: _Compiled, revision: int, now: datetime) -> bool:

@@ -3,9 +3,14 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import closing
+from zoneinfo import ZoneInfo
 
 from access.ids import DoorId, SiteId
 from runtime.link_paho import PahoLink, login_from
+from server.calendar_fetch_urllib3 import Fetcher
+from server.calendar_refresh import CalendarRefresher
+from server.events import CalendarFailed
 from server.follower import HistoryFollower
 from server.installation import Installation
 from server.service import Inbox, Service, last_will, wishes
@@ -38,6 +43,7 @@ def run(
     }
     inbox = Inbox()
     with (
+        closing(Fetcher()) as fetcher,
         installation.open_history() as (history, cursors),
         PahoLink(
             host=settings.mqtt.host,
@@ -52,6 +58,12 @@ def run(
         follower = HistoryFollower(source=installation.database, cursors=cursors, history=history)
         following = threading.Thread(target=follower.run, args=(stop,), name="history")
         following.start()
+        refreshing = threading.Thread(
+            target=_refresher(installation, fetcher).run,
+            args=(stop, settings.calendar_refresh.total_seconds()),
+            name="calendars",
+        )
+        refreshing.start()
         service = Service(
             doors=doors,
             gatehouse=installation.gatehouse,
@@ -68,3 +80,17 @@ def run(
             stop.set()
             follower.wake()
             following.join()
+            refreshing.join()
+
+
+def _refresher(installation: Installation, fetcher: Fetcher) -> CalendarRefresher:
+    def tell(site: SiteId, event: CalendarFailed) -> None:
+        installation.gatehouse.handle(site, [event], installation.clock.now())
+
+    return CalendarRefresher(
+        database=installation.database,
+        zones={SiteId(site.id): ZoneInfo(site.zone) for site in installation.settings.sites},
+        clock=installation.clock,
+        fetch=fetcher.fetch,
+        tell=tell,
+    )

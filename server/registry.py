@@ -24,6 +24,7 @@ from server.registry_calendars import (
     list_calendars,
     put_calendar,
     remove_calendar,
+    renew_calendar,
 )
 from server.registry_csv import (
     ImportRefusedError,
@@ -76,6 +77,7 @@ __all__ = [
     "put_calendar",
     "read_members_csv",
     "remove_calendar",
+    "renew_calendar",
     "revision",
     "revoke_authorization",
 ]

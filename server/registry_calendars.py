@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Insert, bindparam, delete, select
+from sqlalchemy import Connection, Insert, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from access.ids import SiteId
@@ -41,6 +41,15 @@ _select_all: Final = select(schema.event_source).where(_e.site == bindparam("sit
 _select_stamps: Final = (
     select(_e.id, _e.fetched_at).where(_e.site == bindparam("site")).order_by(_e.id)
 )
+_renew: Final = (
+    update(schema.event_source)
+    .where(_e.id == bindparam("key"))
+    .values(
+        body=bindparam("new_body"),
+        etag=bindparam("new_etag"),
+        fetched_at=bindparam("new_fetched_at"),
+    )
+)
 _delete: Final = delete(schema.event_source).where(_e.id == bindparam("id"))
 
 
@@ -69,6 +78,20 @@ def put_calendar(
     id_ = connection.execute(_put(connection.dialect.name), values).scalar_one()
     bump(connection)
     return int(id_)
+
+
+def renew_calendar(
+    connection: Connection, id_: int, *, body: str, etag: str | None, at: datetime
+) -> bool:
+    """Keep a newer text of a calendar; say whether the calendar is still there.
+
+    The caller has read `body` without error: see `server.calendar_ics.read_events`.
+    """
+    values = {"key": id_, "new_body": body, "new_etag": etag, "new_fetched_at": at}
+    if connection.execute(_renew, values).rowcount == 0:
+        return False
+    bump(connection)
+    return True
 
 
 def remove_calendar(connection: Connection, id_: int) -> None:

@@ -306,6 +306,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
         history: where occupancy and counts are kept.
         dashboard: the web pages.
         homeassistant: discovery by Home Assistant.
+        calendar_refresh: how often calendars by address are read again, 10 s to 1 h.
         sites: at least one.
     """
 
@@ -318,6 +319,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     history: HistorySettings = HistorySettings()
     dashboard: DashboardSettings = DashboardSettings()
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
+    calendar_refresh: Annotated[Duration, Between("10 s", "1 h")] = Duration(seconds=45)
     sites: tuple[SiteSettings, ...] = field(name="site")
 
     def __post_init__(self) -> None:

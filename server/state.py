@@ -13,6 +13,7 @@ import msgspec
 from access.ids import DoorId, MemberId, RequestId
 from access.journal import Head
 from access.messages import DoorState, OccupancyReport
+from access.policy import State
 from access.presence import Presence
 from access.watch import Watch
 
@@ -99,6 +100,15 @@ class SiteState:
     def door(self, door: DoorId) -> DoorTrack:
         """Give what is known of a door, beginning with nothing."""
         return self.doors.setdefault(door, DoorTrack())
+
+    def situation(self, door: DoorId) -> State:
+        """Give what is so for a request at a door."""
+        return State(
+            watch=self.watch,
+            inside=frozenset(self.presence.inside),
+            present=self.presence.present,
+            locked_down=frozenset({door}) if self.is_locked_down else frozenset(),
+        )
 
 
 def to_json(state: SiteState) -> str:

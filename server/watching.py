@@ -314,7 +314,8 @@ def _lapse_unopened(turn: Turn) -> None:
 def _end_by_hours(turn: Turn) -> None:
     watch = turn.state.watch
     hours = find(turn.policy.opening, turn.now)
-    if watch is not None and hours is not None:
+    # One that was over before, while the server was away, ends as of then.
+    if watch is not None and hours is not None and watch.closes_by() > hours.start:
         end(turn, max(hours.start, watch.tenures[-1].start), BY_HOURS)
 
 

@@ -131,6 +131,7 @@ class DoorNode:
         is_leaf_open: whether the leaf stands open.
         is_button_down: whether the exit button is pressed, which frees the lock by wiring.
         stalled_until_s: until when its loop hangs, in true seconds.
+        idle_s: how long its loop sleeps when nothing happens.
         boots_wrong: what its clock does at each start: nothing, `1970`, or `lags`.
     """
 
@@ -152,6 +153,7 @@ class DoorNode:
     is_button_down: bool = False
     stalled_until_s: float = 0.0
     boots_wrong: str = ""
+    idle_s: float = IDLE_S
     down_since_s: float = 0.0
     failed: set[Reader] = field(default_factory=set)
     _queue: deque[Happening] = field(default_factory=deque)
@@ -307,7 +309,7 @@ class DoorNode:
         if self.unit is None:
             return
         due, mono = self.unit.due, self.clock.monotonic()
-        wait_s = IDLE_S if due is None else min(due - mono, IDLE_S)
+        wait_s = self.idle_s if due is None else min(due - mono, self.idle_s)
         self._wake_in(max(wait_s, 0.0) + 0.001)
 
     def _wake_in(self, seconds: float) -> None:
@@ -365,6 +367,8 @@ class DoorNode:
         if is_unlocked:
             unsaved = self.unit is not None and self.unit.has_unsaved
             self.witness.unlocked(self.id, has_unsaved=unsaved)
+        else:
+            self.witness.locked(self.id)
 
     def _shown(self, signal: Signal) -> None:
         self.witness.shown(self.id, signal)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from random import Random
 from typing import Final
 
@@ -104,6 +104,7 @@ class _Evening:
         self.witness.decision_of = self.books.decisions.get
         self.server = self._make_server()
         self.doors = {door.id: self._make_door(door.id) for door in DOORS}
+        self.witness.in_reach = self._is_in_reach
         self.people = People(
             world=self.world,
             rules=self.rules,
@@ -158,6 +159,13 @@ class _Evening:
     def _until(self, end_s: float) -> None:
         if self.witness.violation is None:
             self.world.run_until(end_s, lambda: self.witness.violation is not None)
+
+    def _is_in_reach(self, door: DoorId) -> bool:
+        links = (self.doors[door].link, self.server.link)
+        is_linked = all(link is not None and link.is_up and not link.is_cut for link in links)
+        stalled_s = max(self.server.stalled_until_s, self.doors[door].stalled_until_s)
+        is_awake = self.server.service is not None and self.world.now_s > stalled_s
+        return is_linked and is_awake and self.broker.is_up and not self.books.is_refusing
 
     def _make_server(self) -> ServerNode:
         return ServerNode(
@@ -235,8 +243,3 @@ def shrunk(result: Result) -> Result:
         if is_same and again.violation.number == result.violation.number:  # type: ignore[union-attr]
             best = again
     return best
-
-
-def span(hours: float) -> timedelta:
-    """Give the simulated time of a plan."""
-    return timedelta(hours=hours)

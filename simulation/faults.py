@@ -15,6 +15,7 @@ from access.model import Reader
 from access.orders import sign_command
 from access.snapshot import Sign
 from access.topics import COMMAND, DECISION, of_door
+from edge.events import Tick
 from edge.presentation import ReaderFailed, ReaderRecovered
 from runtime.link import Outgoing
 from simulation.doors import DoorNode
@@ -57,6 +58,9 @@ class Fault(Enum):
     STAFF = "staff"
     COMMANDS = "commands"
 
+
+_WAKES_S: Final = 10.0
+"""How often loops wake once all is mended."""
 
 _EVERY_S: Final = {
     Fault.CUT: 2400.0,
@@ -136,6 +140,7 @@ class Trouble:
         self.server.stalled_until_s = min(self.server.stalled_until_s, self.world.now_s)
         if self.server.link is not None:
             self.server.link.heal()
+        self.server.idle_s = _WAKES_S
         self.server.start()
         self.server.rules_changed()
         for door in self.doors.values():
@@ -143,7 +148,8 @@ class Trouble:
 
     def _mend(self, door: DoorNode) -> None:
         door.platter.is_refusing, door.platter.cut_in = False, None
-        door.boots_wrong = ""
+        door.boots_wrong, door.idle_s = "", _WAKES_S
+        door.post(Tick())
         door.clock.correct()
         door.stalled_until_s = min(door.stalled_until_s, self.world.now_s)
         if door.link is not None:

@@ -35,6 +35,9 @@ REVOKED_WITHIN_S: Final = 5.0
 WAITS_S: Final = 0.4
 """How long the answer of the server may be used (6)."""
 
+LONGEST_UNLOCK_S: Final = 70.0
+"""How long a lock may stay released, but for passage mode and for people who come one by one."""
+
 _CLOCKS_DIFFER: Final = timedelta(minutes=2)
 _REMEMBERED_S: Final = 2.0
 _FRESH_S: Final = 15.0
@@ -92,6 +95,8 @@ class DoorSeen:
     undisturbed_s: float = 0.0
     commands: dict[str, datetime] = field(default_factory=dict)
     held_under: str | None = None
+    is_held: bool = False
+    unlocks: int = 0
     obeyed: list[str] = field(default_factory=list)
 
 
@@ -114,16 +119,18 @@ class Witness:
     Attributes:
         patience_s: how much longer messages may take now, in seconds.
         decision_of: gives a committed decision by its request.
+        in_reach: whether nothing stands between a door and the server now.
     """
 
     world: World
     rules: Rulebook
     doors: dict[DoorId, DoorSeen] = field(default_factory=dict)
     watches: dict[str, WatchSeen] = field(default_factory=dict)
-    told_by_doors: dict[str, datetime] = field(default_factory=dict)
+    told_by_doors: dict[str, timedelta] = field(default_factory=dict)
     violation: Violation | None = None
     patience_s: float = 0.0
     decision_of: Callable[[str], dict[str, Any] | None] = lambda _request: None
+    in_reach: Callable[[DoorId], bool] = lambda _door: False
 
     def protest(self, number: int, text: str) -> None:
         """Note that an invariant did not hold; the first one counts."""
@@ -179,7 +186,7 @@ class Witness:
     def ends(self, door: DoorId, rules: Door, wrong: str | None) -> None:
         """A unit has done its turn."""
         seen = self.door(door)
-        seen.policy = rules.policy
+        seen.policy, seen.is_held = rules.policy, rules.is_held
         self._holds(door, seen, rules)
         seen.taps = [t for t in seen.taps if t.at_s > self.world.now_s - _KEPT_S]
         if wrong is not None:
@@ -200,9 +207,15 @@ class Witness:
             for tap in self.door(door).taps:
                 tap.is_answered = tap.is_answered or tap.taken_s is not None
 
+    def locked(self, door: DoorId) -> None:
+        """A lock was locked."""
+        self.door(door).unlocks += 1
+
     def unlocked(self, door: DoorId, *, has_unsaved: bool) -> None:
         """A lock was released by its unit."""
         seen = self.door(door)
+        number = seen.unlocks
+        self.world.after(LONGEST_UNLOCK_S, lambda: self._is_locked_again(seen, door, number))
         is_recorded = seen.unlock_turn == seen.turn
         if not is_recorded and not has_unsaved:
             self.protest(2, f"{door} unlocked without a durable record")
@@ -212,6 +225,14 @@ class Witness:
         )
         if not may:
             self.protest(5, f"{door} unlocked because of {type(happening).__name__}")
+
+    def _is_locked_again(self, seen: DoorSeen, door: DoorId, number: int) -> None:
+        """Nobody keeps a door open by badging: a release ends, unless more people come."""
+        if seen.unlocks == number and not seen.is_held and not self._has_taps(seen):
+            self.protest(12, f"{door} has been unlocked for {LONGEST_UNLOCK_S:.0f} s")
+
+    def _has_taps(self, seen: DoorSeen) -> bool:
+        return any(tap.at_s > self.world.now_s - LONGEST_UNLOCK_S + 1.0 for tap in seen.taps)
 
     def durable(self, door: DoorId, record: dict[str, Any]) -> None:
         """A record is on a door's platter."""
@@ -227,7 +248,8 @@ class Witness:
             # What is shown for it is that green is over.
             self.shown(door, Signal.GRANTED)
         elif kind == "gardien.watch.opened":
-            self.told_by_doors[str(data["watch"])] = from_rfc3339(record["time"])
+            off = from_rfc3339(record["time"]) - self.world.now
+            self.told_by_doors[str(data["watch"])] = off
         elif kind in {"gardien.access.granted", "gardien.access.denied"}:
             self._answered(door, seen, record)
 
@@ -281,7 +303,7 @@ class Witness:
         guardian = MemberId(str(data["guardian"]))
         self.watches[name] = WatchSeen(guardian=guardian, opened=effect.time)
         recent = self.rules.lately(_REMEMBERED_S)
-        if not any(_may_open(policy, guardian, effect.time) for policy in recent):
+        if not any(_may_open(one.policy, guardian, effect.time) for one in recent):
             self.protest(3, f"{guardian} opened a watch without an authorization")
 
     def _decided(self, effect: Keep, data: dict[str, Any]) -> None:
@@ -293,8 +315,12 @@ class Witness:
         open_now = any(watch.is_open for watch in self.watches.values())
         some = any(not watch.ends for watch in self.watches.values())
         recent = self.rules.lately(_REMEMBERED_S)
-        if not any(self._may_enter(p, badge, at, timedelta(), open_now, some) for p in recent):
+        if not any(
+            self._may_enter(one.policy, badge, at, timedelta(), open_now, some) for one in recent
+        ):
             self.protest(3, f"the server admits {answer['member']}: {answer['reason']}")
+        if answer["reason"] == "opening_hours" and not any(one.is_open(at) for one in recent):
+            self.protest(3, f"the server takes {at} for opening hours")
         self._is_revoked(badge, "the server")
         if answer["reason"] == "watch_opened":
             self._is_fresh(DoorId(str(data["door"])), badge)
@@ -352,9 +378,16 @@ class Witness:
         if self.world.now > policy.issued + timedelta(hours=120) + _CLOCKS_DIFFER:
             self.protest(3, f"{door} relies on a policy of {policy.issued}")
         runs = self._knows_of_watch(policy, str(record["data"]["watch"]))
+        # A guardian may open by the clock of a door that doubts it: so the house has decided.
+        said = from_rfc3339(record["time"])
+        by_clock = record["data"]["reason"] == "watch_opened" and self._may_enter(
+            policy, badge, said, timedelta(), runs, runs
+        )
         slack = _CLOCKS_DIFFER
-        if not self._may_enter(policy, badge, self.world.now, slack, runs, runs):
+        if not by_clock and not self._may_enter(policy, badge, self.world.now, slack, runs, runs):
             self.protest(3, f"{door} admits {record['data']['member']} alone: {record['data']}")
+        if not self.in_reach(door):
+            return
         since_s = max(seen.undisturbed_s, self.rules.revoked_s.get(badge, float("inf")))
         if self.world.now_s > since_s + REVOKED_WITHIN_S + 2 * self.patience_s:
             self.protest(7, f"{door} admits a revoked badge, and the server is in reach")
@@ -363,9 +396,11 @@ class Witness:
         """Whether the watch was ever opened, and some authorization still runs."""
         if name not in self.watches and name not in self.told_by_doors:
             return False
-        everybody = [*self.rules.lately(float("inf")), policy]
+        off = self.told_by_doors.get(name, timedelta())
+        everybody = [*[one.policy for one in self.rules.editions], policy]
         return any(
             _runs(one, self.world.now, _CLOCKS_DIFFER)
+            or _runs(one, self.world.now + off, _CLOCKS_DIFFER)
             for each in everybody
             for theirs in each.authorizations.values()
             for one in theirs

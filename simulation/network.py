@@ -1,7 +1,8 @@
 """The broker and the links to it, with the vices that real ones were seen to have.
 
 Messages in flight are lost when a connection breaks, or sent again after it is back, however late
-(paho does so). Cuts go unnoticed for a while. A broker that restarts forgets sessions, queues, and
+(paho does so). Cuts go unnoticed for a while; what was sent in a short one comes after it, as over
+TCP. A broker that restarts forgets sessions, queues, and
 perhaps what it had retained. Wills come late. A queue has an end.
 """
 
@@ -203,6 +204,7 @@ class SimulatedLink:
     _is_up: bool = False
     _is_closed: bool = False
     _connection: _Connection | None = None
+    _held: list[Incoming] = field(default_factory=list)
     _flying: dict[int, Outgoing] = field(default_factory=dict)
     _number: int = 0
     _free_at_s: float = 0.0
@@ -227,10 +229,12 @@ class SimulatedLink:
 
     def hear(self, event: Incoming) -> None:
         """A message has come down the wire."""
-        if self.is_cut or self._is_closed:
-            self.world.count("lost_in_cut")
+        if self._is_closed:
             return
-        self.deliver(event)
+        if self.is_cut:
+            self._held.append(event)
+        else:
+            self.deliver(event)
 
     def close(self) -> None:
         """Say goodbye and stop. Closing twice is harmless."""
@@ -254,9 +258,20 @@ class SimulatedLink:
 
     def heal(self) -> None:
         """Messages pass again."""
-        if self.is_cut:
-            self.is_cut = False
-            self.world.tell(self.client_id, "heals")
+        if not self.is_cut:
+            return
+        self.is_cut = False
+        self.world.tell(self.client_id, "heals")
+        held, self._held = self._held, []
+        if not self._is_up:
+            return
+        if self._connection is None or not self._connection.is_open:
+            self.broken("reset by peer")
+            return
+        for event in held:
+            self.deliver(event)
+        for number, message in list(self._flying.items()):
+            self._launch(number, message)
 
     def broken(self, why: str) -> None:
         """The connection is over, and the client knows at once."""
@@ -264,6 +279,9 @@ class SimulatedLink:
             self.broker.lost(self._connection)
         if self._is_up and not self._is_closed:
             self._is_up = False
+            if self._held:
+                self.world.count("lost_in_cut")
+                self._held.clear()
             self._keep_or_lose()
             self.deliver(LinkDown(why=why))
             self.world.after(self.world.chance("network").uniform(*_RETRY_S), self._try)
@@ -309,7 +327,7 @@ class SimulatedLink:
 
     def _lands(self, number: int, message: Outgoing, connection: _Connection | None) -> None:
         is_over = connection is not self._connection or connection is None or not connection.is_open
-        if self.is_cut or is_over or not self.broker.is_up:
+        if is_over or self.is_cut or not self.broker.is_up or number not in self._flying:
             self.world.count("lost_in_flight")
             return
         self._flying.pop(number, None)

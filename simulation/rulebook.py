@@ -4,6 +4,7 @@ It compiles a real `Policy` each time that something changes, as the server's po
 """
 
 from collections.abc import Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from random import Random
@@ -66,10 +67,16 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
-    """One version of the policy, and since when it is in force."""
+    """One version of the policy, since when it is in force, and when each day then closed."""
 
     since_s: float
     policy: Policy
+    closes: Mapping[date, time]
+
+    def is_open(self, at: datetime) -> bool:
+        """Read the hours off the wall clock, as a person at the door would."""
+        local = at.astimezone(ZONE)
+        return _OPENS <= local.time() < self.closes.get(local.date(), _CLOSES)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,14 +107,17 @@ class Rulebook:
         now = self.world.now
         if self._is_changed or now >= self.editions[-1].policy.issued + _MOST_AGE:
             self._is_changed = False
-            self.editions.append(Edition(since_s=self.world.now_s, policy=self._compile(now)))
+            edition = Edition(
+                since_s=self.world.now_s, policy=self._compile(now), closes=dict(self.closes)
+            )
+            self.editions.append(edition)
         return self.editions[-1].policy
 
-    def lately(self, seconds: float) -> list[Policy]:
-        """Give the policies that were in force within the last `seconds`."""
+    def lately(self, seconds: float) -> list[Edition]:
+        """Give the editions that were in force within the last `seconds`."""
         first = self.world.now_s - seconds
         later = [edition.since_s for edition in self.editions[1:]] + [float("inf")]
-        return [e.policy for e, end_s in zip(self.editions, later, strict=True) if end_s >= first]
+        return [e for e, end_s in zip(self.editions, later, strict=True) if end_s >= first]
 
     def revoke(self, card: Card) -> None:
         """Revoke a badge."""

@@ -248,6 +248,7 @@ class ServerNode:
 
     Attributes:
         stalled_until_s: until when its process hangs, in true seconds.
+        idle_s: how long its loop sleeps when nothing happens.
     """
 
     world: World
@@ -262,6 +263,7 @@ class ServerNode:
     link: SimulatedLink | None = None
     service: SimulatedService | None = None
     stalled_until_s: float = 0.0
+    idle_s: float = IDLE_S
     _inbox: SimulatedInbox = field(default_factory=SimulatedInbox)
     _desk: SimulatedGatehouse | None = None
     _wake: int = 0
@@ -374,7 +376,7 @@ class ServerNode:
     def _rest_s(self, *, has_worked: bool) -> float:
         if has_worked:
             return _TICK_S
-        return WATCHED_S if self.books.is_watched else IDLE_S
+        return min(self.idle_s, WATCHED_S) if self.books.is_watched else self.idle_s
 
     def _wake_in(self, seconds: float) -> None:
         self._wake += 1

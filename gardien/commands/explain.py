@@ -1,7 +1,7 @@
 """`gardien explain`: what a door would decide, and why, row by row."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,7 @@ import click
 from access.badge import digest
 from access.explain import Explanation, explain, to_builtins, to_text
 from access.ids import DoorId, SiteId
-from access.model import Policy, Reader
+from access.model import Reader
 from access.policy import Request
 from gardien.call import examples, this_call
 from gardien.language import LANGUAGE_OPTION, chosen_language
@@ -19,10 +19,9 @@ from gardien.places import find_door
 from gardien.tables import JSON_OPTION, SITE_OPTION, print_json
 from gardien.uids import UID_HELP, Uid
 from gardien.what_if import Assumed, WhatIf, assume, told
-from runtime.clock import Clock
 from runtime.written import Duration
 from server.installation import Installation, open_installation
-from server.policy_source import PolicySource
+from server.policy_source import policy_at
 from server.settings import SiteSettings
 
 
@@ -112,26 +111,14 @@ class Explained:
     assumed: Assumed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stopped(Clock):
-    """A clock that shows one time, to compile the policy of that time."""
-
-    at: datetime
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return 0.0
-
-
 def _explain(
     installation: Installation, place: SiteSettings, asked: Asked, what_if: WhatIf
 ) -> Explained:
     site = SiteId(place.id)
     here = here_now(place.zone, installation.clock.now())
     at = parse_moment(asked.when, here)
-    policy = _policy(installation, site, at - (what_if.alone or timedelta()))
+    compiled_at = at - (what_if.alone or timedelta())
+    policy = policy_at(installation.database, installation.settings, site, compiled_at)
     badge = digest(asked.uid, installation.read_badge_key(site))
     known = policy.badges.get(badge)
     is_now = at == here.now and what_if.alone is None
@@ -145,14 +132,6 @@ def _explain(
     )
     request = Request(at=at, door=asked.door, reader=asked.reader, badge=badge)
     return Explained(explanation=explain(policy, assumed.state, request), assumed=assumed)
-
-
-def _policy(installation: Installation, site: SiteId, at: datetime) -> Policy:
-    """Compile the policy of a time from the registry as it is now."""
-    source = PolicySource(
-        database=installation.database, settings=installation.settings, clock=_Stopped(at=at)
-    )
-    return source.current(site)
 
 
 def _duration(text: str | None) -> timedelta | None:

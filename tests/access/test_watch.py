@@ -75,6 +75,10 @@ def test_a_watch_opens_with_what_its_authorization_says() -> None:
         title="Talk",
         audience=Audience.REGISTERED,
         registered=frozenset({MemberId("nora")}),
+        authorization="talk",
+        authorized=GAELLE,
+        granted_until=OVER_BY,
+        renewed_at=OPENED,
     )
     assert (watch.guardian, watch.opened_at, watch.is_confirmed) == (GAELLE, OPENED, False)
 

@@ -54,6 +54,15 @@ POSTS = {
     "/logout": Who.MEMBER,
 }
 
+ELSEWHERE = {
+    "/login",
+    "/language/<code>",
+    "/static/<path:filename>",
+    "/why/<int:entry>",
+    "/api/v1/why/<int:entry>",
+}
+"""Pages that take something in their path: the tests of each try who may open it."""
+
 
 def was_let_in(path: str, answer: Any) -> bool:
     """Whether the page was served; being sent to log in, or home, is being turned away."""
@@ -91,7 +100,7 @@ def test_every_page_is_in_the_table_and_the_table_names_no_other(app: Flask) -> 
 
 
 def test_every_page_is_tried_here(app: Flask) -> None:
-    tried = {*WANTED, *POSTS, "/login", "/language/<code>", "/static/<path:filename>"}
+    tried = {*WANTED, *POSTS, *ELSEWHERE}
     assert {rule.rule for rule in app.url_map.iter_rules()} <= tried
 
 

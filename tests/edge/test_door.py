@@ -787,9 +787,33 @@ def test_a_clock_that_jumps_is_in_doubt_until_the_server_confirms_it(by_s: float
 def test_a_clock_in_doubt_lengthens_no_watch(by: timedelta) -> None:
     s = stage(at=EVENING)
     assert alone(EVENING, GUARDIAN, s)["reason"] == "watch_opened"
-    assert alone(EVENING, NOMAD, s)["reason"] == "watch"
+    s.do(ContactChanged(is_open=True))
+    s.do(ContactChanged(is_open=False))
     s.at += by
+    assert alone(s.at, NOMAD, s)["reason"] == "watch"
+    s.wait(3 * 3600)
     assert alone(s.at, OTHER, s)["reason"] == "no_guardian"
+
+
+def test_after_a_start_with_a_clock_in_doubt_no_watch_is_known() -> None:
+    s = stage(at=EVENING)
+    assert alone(EVENING, GUARDIAN, s)["reason"] == "watch_opened"
+    known = [e.value for e in s.effects if isinstance(e, Keep) and e.key == "watch"][-1]
+    kept = Kept(policy=policy(), watch=read_watch(known), last_at=EVENING)
+    again = stage(EVENING - timedelta(days=1), kept=kept)
+    assert alone(again.at, NOMAD, again)["reason"] == "no_guardian"
+
+
+def test_passage_mode_ends_with_the_watch_though_the_clock_is_set_back() -> None:
+    s = stage(at=EVENING, audience=Audience.PUBLIC)
+    assert alone(EVENING, GUARDIAN, s)["reason"] == "watch_opened"
+    s.do(ContactChanged(is_open=True))
+    s.wait(1)
+    s.read(GUARDIAN)
+    assert s.door.is_held
+    s.at -= timedelta(hours=6)
+    s.wait(3 * 3600)
+    assert not s.door.is_held
 
 
 def test_a_clock_that_nothing_kept_is_in_doubt_until_the_server_tells_the_time() -> None:

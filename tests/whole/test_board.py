@@ -79,6 +79,7 @@ def test_the_number_on_the_demos_board_moves_without_reload(
     OUT.mkdir(exist_ok=True)
     page.screenshot(path=OUT / "demo-board.png", full_page=True)
     assert len(page.query_selector_all("#doors > li")) == 2
+    page.close()  # before its server goes, of which it would rightly complain
     demo.close()
     demo.expect_nothing_left()
 

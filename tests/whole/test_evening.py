@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -92,11 +92,12 @@ class People:
     """Who comes to the house, and what should come of it.
 
     Attributes:
-        is_explained: whether `gardien explain` is asked before each badge; it takes a second.
+        is_explained: whether `gardien explain` is asked too, once for each reason.
     """
 
     house: "House"
     is_explained: bool
+    explained: set[str] = field(default_factory=set)
 
     def before_the_watch(self) -> None:
         house = self.house
@@ -143,9 +144,7 @@ class People:
     ) -> None:
         """Tap, and see that explanation, door, person and ledger say the same."""
         house = self.house
-        if self.is_explained:
-            asked = house.explain(who, door)
-            assert (asked["granted"], asked["reason"]) == (granted, reason)
+        asked = self._explain(who, reason, door)
         before = len(house.entries("access.decided"))
         answer = house.tap(who, door=door)
         assert (answer.lock == "unlocked") is granted, (reason, answer)
@@ -153,9 +152,16 @@ class People:
         (decided,) = house.data("access.decided")[before:]
         assert (decided["answer"]["granted"], decided["answer"]["reason"]) == (granted, reason)
         assert decided["door"] == door
-        if self.is_explained:
+        if asked is not None:
+            assert (asked["granted"], asked["reason"]) == (granted, reason)
             assert (decided["row"], decided["answer"]["member"]) == (asked["row"], asked["member"])
         self._expect_record_of(decided["answer"], "access.granted" if granted else "access.denied")
+
+    def _explain(self, who: MemberId | bytes, reason: str, door: DoorId) -> dict[str, Any] | None:
+        if not self.is_explained or reason in self.explained:
+            return None
+        self.explained.add(reason)
+        return self.house.explain(who, door)
 
     def _expect_record_of(self, answer: dict[str, Any], kind: str) -> None:
         """The door has recorded what the server answered."""

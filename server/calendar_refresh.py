@@ -1,0 +1,165 @@
+"""Calendars by address, read again and again: the last good copy stays while the source is away."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+from access.ids import SiteId
+from runtime.clock import Clock
+from server import registry
+from server.calendar_fetch_urllib3 import Fetched, FetchError, Stamp, host_of
+from server.calendar_ics import EventError, read_events
+from server.database import Database, DatabaseError
+from server.events import CalendarFailed
+from server.registry import Calendar
+
+_log = logging.getLogger(__name__)
+
+ALERT_AFTER: Final = timedelta(hours=1)
+"""How long a calendar may be away or broken before somebody hears of it."""
+
+_AT_ONCE: Final = 4
+
+
+class Fetch(Protocol):
+    """Gets a calendar, or None if it is the copy that there is; raises FetchError."""
+
+    def __call__(self, url: str, stamp: Stamp | None = None, /) -> Fetched | None:
+        """See `server.calendar_fetch_urllib3.Fetcher.fetch`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Known:
+    """What is remembered of one calendar.
+
+    Attributes:
+        stamp: of the copy that there is, if the source gave one.
+        failing_since: since when it has been away or broken.
+        is_told: whether somebody has been told so.
+    """
+
+    stamp: Stamp | None
+    failing_since: datetime | None = None
+    is_told: bool = False
+
+
+class CalendarRefresher:
+    """Reads calendars by address again.
+
+    Args:
+        database: of the registry.
+        zones: the time zone of each site.
+        clock: the time.
+        fetch: gets a calendar.
+        tell: hands an alert to the gate of a site.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        zones: Mapping[SiteId, ZoneInfo],
+        clock: Clock,
+        fetch: Fetch,
+        tell: Callable[[SiteId, CalendarFailed], None],
+    ) -> None:
+        self._database, self._zones, self._clock = database, zones, clock
+        self._fetch, self._tell = fetch, tell
+        self._known: dict[int, _Known] = {}
+
+    def run(self, stop: threading.Event, interval_s: float) -> None:
+        """Read all of them every `interval_s` seconds, until `stop` is set."""
+        while not stop.is_set():
+            try:
+                self.step()
+            except DatabaseError as error:
+                _log.warning("calendars wait: %s", error)
+            except Exception:  # noqa: BLE001 (calendars may be late, but never silently at an end)
+                _log.exception("a fault keeps calendars from being read")
+            stop.wait(interval_s)
+
+    def step(self) -> int:
+        """Read each calendar by address once; blocks for the slowest of them.
+
+        Returns:
+            How many have changed.
+
+        Raises:
+            DatabaseError: not now.
+        """
+        with self._database.reading() as connection:
+            found = [
+                one
+                for site in self._zones
+                for one in registry.list_calendars(connection, site)
+                if one.kind == "url"
+            ]
+        self._forget_others(found)
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="calendar") as pool:
+            answers = list(pool.map(self._asked, found))
+        return sum(self._take(one, answer) for one, answer in zip(found, answers, strict=True))
+
+    def _forget_others(self, found: Iterable[Calendar]) -> None:
+        self._known = {
+            one.id: self._known.get(one.id) or _Known(stamp=_stamp_of(one)) for one in found
+        }
+
+    def _asked(self, calendar: Calendar) -> Fetched | Exception | None:
+        """Ask for changes; a calendar that can't be understood is as good as none."""
+        try:
+            fetched = self._fetch(calendar.location, self._known[calendar.id].stamp)
+            if fetched is not None and fetched.body != calendar.body:
+                read_events(fetched.body, self._zones[calendar.site])
+        except (FetchError, EventError) as error:
+            return error
+        return fetched
+
+    def _take(self, calendar: Calendar, answer: Fetched | Exception | None) -> bool:
+        known = self._known[calendar.id]
+        if isinstance(answer, Exception):
+            self._fail(calendar, known, answer)
+            return False
+        if known.failing_since is not None:
+            _log.info("calendar %d of %s is back", calendar.id, host_of(calendar.location))
+            known.failing_since, known.is_told = None, False
+        if answer is None:
+            return False
+        is_changed = answer.body != calendar.body and self._keep(calendar, answer)
+        known.stamp = answer.stamp
+        return is_changed
+
+    def _keep(self, calendar: Calendar, answer: Fetched) -> bool:
+        with self._database.writing() as connection:
+            is_kept = registry.renew_calendar(
+                connection,
+                calendar.id,
+                body=answer.body,
+                etag=answer.stamp.etag,
+                at=self._clock.now(),
+            )
+        if is_kept:
+            _log.info("calendar %d of %s has changed", calendar.id, host_of(calendar.location))
+        return is_kept
+
+    def _fail(self, calendar: Calendar, known: _Known, error: Exception) -> None:
+        now, host = self._clock.now(), host_of(calendar.location)
+        if known.failing_since is None:
+            known.failing_since = now
+            _log.warning("calendar %d of %s keeps its last copy: %s", calendar.id, host, error)
+        if not known.is_told and now - known.failing_since >= ALERT_AFTER:
+            self._tell(
+                calendar.site,
+                CalendarFailed(
+                    calendar=calendar.id, host=host, since=known.failing_since, why=str(error)[:200]
+                ),
+            )
+            known.is_told = True
+
+
+def _stamp_of(calendar: Calendar) -> Stamp | None:
+    return None if calendar.etag is None else Stamp(etag=calendar.etag)

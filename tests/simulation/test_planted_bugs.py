@@ -1,0 +1,353 @@
+"""The simulation is tested by bugs that are planted into the product: each is caught.
+
+Each bug is a few lines, kept here beside the number of the invariant that catches it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+import access.calendar
+import edge.mailbox
+import edge.obedience
+import server.gate
+import server.watching
+import simulation.rulebook
+from access.instants import Span
+from access.journal import Head
+from access.messages import to_record
+from access.policy import Decision, Reason
+from access.presence import Presence
+from access.watch import close
+from edge import lonely
+from edge.courier import Courier
+from edge.door import Door
+from edge.effects import Effect, Unlock, note
+from edge.events import DecisionReceived, LinkChanged, Moment, PolicyReceived
+from edge.hands import Hands
+from edge.knowledge import WatchKnowledge
+from edge.latch import Latch
+from edge.obedience import Orders
+from edge.passage import Passage
+from edge.postroom import Postroom
+from edge.verdict import from_server
+from server.database import DatabaseError
+from server.effects import Acknowledge, Answer, Credit, Keep
+from server.events import Reported
+from server.gate import Gate
+from server.turn import Turn
+from simulation.disk import SimulatedOutbox
+from simulation.evening import Plan, simulate
+from simulation.servers import Books, SimulatedGatehouse
+
+MOST_SEEDS = 150
+"""A bug that is not seen in so many evenings counts as missed."""
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def journal_cleared_on_send(patch: pytest.MonkeyPatch) -> None:
+    real = Postroom.send_journal
+
+    def send(self: Postroom) -> None:
+        real(self)
+        if self.courier.is_up and self.courier.sent > self.courier.acknowledged:
+            self.outbox.acknowledge(self.courier.sent)
+            self.courier.acknowledged = self.courier.sent
+
+    patch.setattr(Postroom, "send_journal", send)
+
+
+def one_record_too_many_is_deleted(patch: pytest.MonkeyPatch) -> None:
+    real = SimulatedOutbox.acknowledge
+    patch.setattr(SimulatedOutbox, "acknowledge", lambda self, seq: real(self, seq + 1))
+
+
+def _kept_or_not(patch: pytest.MonkeyPatch, sent: type) -> None:
+    """Send effects of one kind although they were not committed."""
+    real = SimulatedGatehouse.handle
+    made: list[Any] = []
+    commit = Books.commit
+
+    def keep(self: Books, effects: Sequence[Any], *rest: Any) -> None:
+        made[:] = effects
+        commit(self, effects, *rest)
+
+    def handle(self: SimulatedGatehouse, *args: Any) -> list[Any]:
+        try:
+            return real(self, *args)
+        except DatabaseError:
+            return [effect for effect in made if isinstance(effect, sent)]
+
+    patch.setattr(Books, "commit", keep)
+    patch.setattr(SimulatedGatehouse, "handle", handle)
+
+
+def answered_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    _kept_or_not(patch, Answer)
+
+
+def acknowledged_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    _kept_or_not(patch, Acknowledge)
+
+
+def late_answer_is_taken(patch: pytest.MonkeyPatch) -> None:
+    late: dict[str, Any] = {}
+
+    def give_up(self: Any, now: Moment) -> Iterator[Effect]:
+        for asked in [a for a in self._waiting.values() if now.mono >= a.deadline]:
+            late[asked.id] = self._waiting.pop(asked.id)
+            yield from self._decide(asked, now)
+
+    def answered(self: Any, event: DecisionReceived, now: Moment) -> Iterator[Effect]:
+        asked = self._waiting.pop(event.request, None) or late.pop(event.request, None)
+        if asked is not None:
+            yield from self._conclude(from_server(asked, event), now)
+
+    patch.setattr(Door, "_give_up_waiting", give_up)
+    patch.setattr(Door, "_answered", answered)
+
+
+def answer_to_another_request_is_taken(patch: pytest.MonkeyPatch) -> None:
+    def answered(self: Any, event: DecisionReceived, now: Moment) -> Iterator[Effect]:
+        for asked in list(self._waiting.values()):
+            del self._waiting[asked.id]
+            yield from self._conclude(from_server(asked, event), now)
+
+    patch.setattr(Door, "_answered", answered)
+
+
+def repeated_records_are_kept_again(patch: pytest.MonkeyPatch) -> None:
+    def follow(self: Any, turn: Turn, event: Reported) -> datetime:
+        track = turn.state.door(event.door)
+        for raw in event.records:
+            track.head = Head(seq=raw["seq"], hash=raw["hash"])
+            self._keep(turn, event.door, raw, to_record(raw))
+        turn.effects.append(Acknowledge(door=event.door, seq=track.head.seq))
+        return turn.now
+
+    patch.setattr(Gate, "_follow", follow)
+    patch.setattr(Books, "_check", lambda _self, _effects: None)
+
+
+def gaps_are_skipped(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(server.gate, "check", lambda _, raw: Head(seq=raw["seq"], hash=raw["hash"]))
+    real = Gate._follow
+
+    def follow(self: Any, turn: Turn, event: Reported) -> datetime:
+        track = turn.state.door(event.door)
+        first = event.records[0]["seq"] - 1
+        if first > track.head.seq:
+            track.head = Head(seq=first, hash=event.records[0]["prev"])
+        return real(self, turn, event)
+
+    patch.setattr(Gate, "_follow", follow)
+
+
+def watch_credits_twice(patch: pytest.MonkeyPatch) -> None:
+    real = server.watching.end
+
+    def end(turn: Turn, *args: Any, **kwargs: Any) -> None:
+        real(turn, *args, **kwargs)
+        turn.effects += [effect for effect in turn.effects if isinstance(effect, Credit)]
+
+    patch.setattr(server.watching, "end", end)
+
+
+def watch_closes_twice(patch: pytest.MonkeyPatch) -> None:
+    real = server.watching.end
+
+    def end(turn: Turn, at: datetime, *args: Any, **kwargs: Any) -> None:
+        watch = turn.state.watch
+        real(turn, at, *args, **kwargs)
+        if watch is not None and turn.state.peak % 2:
+            turn.state.peak, turn.state.watch = 0, close(watch, at)
+
+    patch.setattr(server.watching, "end", end)
+
+
+def guests_go_below_none(patch: pytest.MonkeyPatch) -> None:
+    def change(self: Presence, by: int) -> None:
+        self.guests += by
+
+    patch.setattr(Presence, "change_guests", change)
+
+
+def lock_opens_when_the_link_is_back(patch: pytest.MonkeyPatch) -> None:
+    real = Door._news
+
+    def news(self: Any, event: Any, now: Moment) -> Iterator[Effect]:
+        yield from real(self, event, now)
+        if isinstance(event, LinkChanged) and event.is_up:
+            self._entrance.latch.release(now.mono, 5.0)
+            yield note("lock.unlocked", now)
+            yield Unlock()
+
+    patch.setattr(Door, "_news", news)
+
+
+def lock_moves_before_its_record(patch: pytest.MonkeyPatch) -> None:
+    real = Hands._unlock
+
+    def unlock(self: Any, durable: Any, mono: float, *, is_exit: bool) -> None:
+        self.lock.unlock()
+        real(self, durable, mono, is_exit=is_exit)
+
+    patch.setattr(Hands, "_unlock", unlock)
+
+
+def lock_stays_released(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Latch, "is_over", lambda _self, _mono: False)
+
+
+def hours_ignore_summer_time(patch: pytest.MonkeyPatch) -> None:
+    real = access.calendar.opening_spans
+
+    def spans(*args: Any) -> tuple[Span, ...]:
+        later = timedelta(hours=1)
+        found = real(*args)
+        return tuple(Span(start=one.start + later, end=one.end + later) for one in found)
+
+    patch.setattr(simulation.rulebook, "opening_spans", spans)
+
+
+def alone_a_door_admits_any_member(patch: pytest.MonkeyPatch) -> None:
+    real = lonely._decision
+
+    def decision(*args: Any) -> Decision:
+        found = real(*args)
+        if found.reason is Reason.NO_GUARDIAN:
+            return replace(found, granted=True, reason=Reason.OPENING_HOURS)
+        return found
+
+    patch.setattr(lonely, "_decision", decision)
+
+
+def old_command_that_the_broker_kept_is_obeyed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(edge.mailbox, "_NEVER_KEPT", frozenset())
+    patch.setattr(edge.obedience, "_is_in_time", lambda *_: True)
+
+
+def command_is_obeyed_twice(patch: pytest.MonkeyPatch) -> None:
+    real = Orders.obey
+
+    def obey(self: Orders, *args: Any) -> Iterator[Effect]:
+        self.done.clear()
+        yield from real(self, *args)
+
+    patch.setattr(Orders, "obey", obey)
+
+
+def command_for_another_door_is_obeyed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(edge.mailbox, "check_command", lambda *_: None)
+
+
+def new_policy_is_not_learnt(patch: pytest.MonkeyPatch) -> None:
+    real = Door._learn_policy
+
+    def learn(self: Any, event: PolicyReceived, now: Moment) -> Iterator[Effect]:
+        if self.policy is None:
+            yield from real(self, event, now)
+
+    patch.setattr(Door, "_learn_policy", learn)
+
+
+def unanswered_records_are_not_sent_again(patch: pytest.MonkeyPatch) -> None:
+    def has_sent(self: Courier, up_to: int, mono: float) -> None:
+        del mono
+        self.sent = self.acknowledged = max(self.acknowledged, up_to)
+
+    patch.setattr(Courier, "has_sent", has_sent)
+
+
+def watch_outlives_a_clock_that_is_set_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(WatchKnowledge, "in_doubt", lambda self, now: self.at(now.at))
+
+
+def passage_outlives_a_clock_that_is_set_back(patch: pytest.MonkeyPatch) -> None:
+    real = Passage.end_cause
+
+    def end_cause(self: Passage, knowledge: WatchKnowledge, now: Moment) -> str | None:
+        self.until_mono = now.mono + 3600.0
+        return real(self, knowledge, now)
+
+    patch.setattr(Passage, "end_cause", end_cause)
+
+
+def empty_site_is_swept_without_a_record(patch: pytest.MonkeyPatch) -> None:
+    real = server.watching.sweep
+
+    def sweep(turn: Turn, at: datetime) -> None:
+        was_empty = not (turn.state.presence.high or turn.state.presence.unattributed)
+        own = turn.state.own
+        real(turn, at)
+        if was_empty:
+            turn.state.own = own
+            turn.effects[:] = [e for e in turn.effects if not _is_sweep(e)]
+
+    patch.setattr(server.watching, "sweep", sweep)
+
+
+def _is_sweep(effect: Any) -> bool:
+    return isinstance(effect, Keep) and effect.record["type"] == "gardien.site.swept"
+
+
+def lost_message_stops_the_watch_timer(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(server.watching, "_close_by_time", lambda _turn: None)
+    patch.setattr(server.watching, "_end_by_hours", lambda _turn: None)
+
+
+def request_decided_before_is_decided_anew(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SimulatedGatehouse, "_earlier", lambda _self, _events: {})
+    patch.setattr(Books, "_check", lambda _self, _effects: None)
+
+
+PLANTED: list[tuple[Plant, frozenset[int]]] = [
+    (journal_cleared_on_send, frozenset({4, 9, 12})),
+    (one_record_too_many_is_deleted, frozenset({4, 12})),
+    (answered_before_the_commit, frozenset({6})),
+    (acknowledged_before_the_commit, frozenset({4, 12})),
+    (late_answer_is_taken, frozenset({6})),
+    (answer_to_another_request_is_taken, frozenset({6})),
+    (repeated_records_are_kept_again, frozenset({4, 9})),
+    (gaps_are_skipped, frozenset({4, 9})),
+    (watch_credits_twice, frozenset({10})),
+    (watch_closes_twice, frozenset({4})),
+    (guests_go_below_none, frozenset({10})),
+    (lock_opens_when_the_link_is_back, frozenset({5})),
+    (lock_moves_before_its_record, frozenset({2})),
+    (lock_stays_released, frozenset({12})),
+    (hours_ignore_summer_time, frozenset({3})),
+    (alone_a_door_admits_any_member, frozenset({3})),
+    (old_command_that_the_broker_kept_is_obeyed, frozenset({6})),
+    (command_is_obeyed_twice, frozenset({6})),
+    (command_for_another_door_is_obeyed, frozenset({6})),
+    (new_policy_is_not_learnt, frozenset({7, 12})),
+    (unanswered_records_are_not_sent_again, frozenset({4, 9, 12})),
+    (watch_outlives_a_clock_that_is_set_back, frozenset({3})),
+    (empty_site_is_swept_without_a_record, frozenset({10})),
+    (lost_message_stops_the_watch_timer, frozenset({4})),
+    (request_decided_before_is_decided_anew, frozenset({4, 10})),
+]
+
+
+@pytest.mark.parametrize(
+    ("plant", "caught_by"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED]
+)
+def test_a_planted_bug_is_caught(
+    plant: Plant,
+    caught_by: frozenset[int],
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    plant(monkeypatch)
+    for seed in range(MOST_SEEDS):
+        violation = simulate(Plan(seed=seed)).violation
+        if violation is not None:
+            record_property("caught", f"seed {seed}, invariant {violation.number}")
+            assert violation.number in caught_by, violation
+            return
+    pytest.fail(f"not caught in {MOST_SEEDS} simulated evenings")

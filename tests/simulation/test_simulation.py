@@ -1,0 +1,150 @@
+"""Simulated evenings with faults: the invariants hold, whatever the seed."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+
+from simulation.evening import Plan, Result, simulate
+from simulation.faults import Fault
+from simulation.story import failure
+
+ALWAYS = 40
+"""So many seeds are enough for each fault to have happened at least once."""
+
+SOMETIMES = (
+    "badge_did_not_free",
+    "boot_1970",
+    "boot_lags",
+    "broker_forgets",
+    "broker_restart",
+    "clock_jump",
+    "closed_at_desk",
+    "command_hold",
+    "command_lift",
+    "command_lockdown",
+    "command_release",
+    "command_unlock",
+    "cut",
+    "disk_refuses",
+    "dropped",
+    "forced",
+    "found_badge",
+    "garbage",
+    "guardian_absent",
+    "guardian_forgot",
+    "handed_over",
+    "impatient",
+    "late_will",
+    "ledger_refused",
+    "lost_in_cut",
+    "lost_in_flight",
+    "planted_command",
+    "power_cut",
+    "power_cut_in_write",
+    "propped",
+    "reader_failed",
+    "reordered",
+    "repeated",
+    "resent",
+    "reset",
+    "server_died_in_commit",
+    "server_killed",
+    "server_stall",
+    "slow",
+    "staff_hours",
+    "staff_revoke",
+    "staff_suspend",
+    "staff_withdraw",
+    "stall",
+    "tailgated",
+    "takeover",
+    "tried_to_hold",
+    "turned_away",
+    "unknown_badge",
+)
+"""What happens sometimes, and must have happened: a fault that never strikes proves nothing."""
+
+SEEN = (
+    "watch.opened",
+    "watch.closed",
+    "watch.lapsed",
+    "watch.passed",
+    "granted alone",
+    "granted by the server",
+    "credited",
+    "passage.started",
+)
+"""What the site must have lived through in some seed, so that the invariants are about something."""
+
+
+@dataclass
+class Run:
+    """All that the seeds came to."""
+
+    failed: list[Result] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    had: Counter[str] = field(default_factory=Counter)
+    took_s: float = 0.0
+    number: int = 0
+
+
+@pytest.fixture(scope="module")
+def run(seeds: range, hours: float) -> Run:
+    """Run every seed once, for all tests here."""
+    begun_s = time.monotonic()
+    done = Run(number=len(seeds))
+    for seed in seeds:
+        result = simulate(Plan(seed=seed, hours=hours))
+        done.counts += result.counts
+        done.had.update(result.has)
+        if result.violation is not None:
+            done.failed.append(result)
+    done.took_s = time.monotonic() - begun_s
+    return done
+
+
+def test_no_invariant_is_broken_in_any_simulated_evening(
+    run: Run, hours: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capsys.disabled():
+        a_minute = run.number / run.took_s * 60
+        print(f"\n{run.number} seeds of {hours:g} h, {a_minute:.0f} a minute")  # noqa: T201
+    assert not run.failed, "\n\n".join(failure(result) for result in run.failed[:3])
+
+
+def test_every_kind_of_fault_is_in_some_seed(run: Run) -> None:
+    if run.number < ALWAYS:
+        pytest.skip(f"too few seeds: {run.number} of {ALWAYS}")
+    assert {fault.value for fault in Fault} <= run.had.keys()
+
+
+@pytest.mark.parametrize("what", SOMETIMES)
+def test_what_happens_sometimes_has_happened(run: Run, what: str) -> None:
+    if run.number < ALWAYS:
+        pytest.skip(f"too few seeds: {run.number} of {ALWAYS}")
+    assert run.counts[what]
+
+
+@pytest.mark.parametrize("what", SEEN)
+def test_the_site_has_lived_through(run: Run, what: str) -> None:
+    if run.number < ALWAYS:
+        pytest.skip(f"too few seeds: {run.number} of {ALWAYS}")
+    assert run.counts[what]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_the_same_seed_gives_the_same_trace_to_the_byte(seed: int) -> None:
+    once, again = simulate(Plan(seed=seed)), simulate(Plan(seed=seed))
+    assert once.digest == again.digest
+    assert once.steps == again.steps
+
+
+def test_another_seed_gives_another_evening() -> None:
+    assert simulate(Plan(seed=1)).digest != simulate(Plan(seed=2)).digest
+
+
+def test_several_days_hold_as_well_as_one_evening() -> None:
+    result = simulate(Plan(seed=7, hours=72.0))
+    assert result.violation is None, failure(result)
