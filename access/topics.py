@@ -17,9 +17,9 @@ POLICY: Final = "policy"
 SERVER: Final = "server"
 OCCUPANCY: Final = "occupancy"
 
-FROM_DOOR: Final = frozenset({REQUEST, JOURNAL, STATE})
-TO_DOOR: Final = frozenset({DECISION, ACK, COMMAND})
-OF_SITE: Final = frozenset({POLICY, SERVER, OCCUPANCY})
+FROM_DOOR: Final = (REQUEST, JOURNAL, STATE)
+TO_DOOR: Final = (DECISION, ACK, COMMAND)
+OF_SITE: Final = (POLICY, SERVER, OCCUPANCY)
 
 _DOOR_LEVELS: Final = 5
 _SITE_LEVELS: Final = 4
@@ -57,7 +57,7 @@ def parse(topic: str) -> Topic:
     if levels[:2] != ROOT.split("/"):
         raise TopicError(f"topic {topic!r} does not begin with {ROOT}")
     try:
-        if len(levels) == _DOOR_LEVELS and levels[4] in FROM_DOOR | TO_DOOR:
+        if len(levels) == _DOOR_LEVELS and levels[4] in (*FROM_DOOR, *TO_DOOR):
             door = DoorId(slug(levels[3], "door"))
             return Topic(SiteId(slug(levels[2], "site")), door, levels[4])
         if len(levels) == _SITE_LEVELS and levels[3] in OF_SITE:

@@ -1,14 +1,14 @@
 """Fetching a calendar: from a file, or from an address by HTTP."""
 
-import urllib.error
 import urllib.parse
-import urllib.request
+from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
 from gardien.errors import CommandError
+from server.calendar_fetch_urllib3 import Fetcher
+from server.calendar_fetch_urllib3 import FetchError as UrlError
 
 TIMEOUT_S: Final = 20.0
 MOST_BYTES: Final = 5_000_000
@@ -62,21 +62,14 @@ def _from_file(path: Path) -> Fetched:
 
 
 def _from_web(url: str) -> Fetched:
-    # Only http and https get here, so that no address reads a file of this machine.
-    request = urllib.request.Request(url, headers={"Accept": "text/calendar"})  # noqa: S310 (see above)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 (see above)
-            raw = answer.read(MOST_BYTES + 1)
-            etag = answer.headers.get("ETag")
-    except urllib.error.HTTPError as error:
-        with error:
-            raise FetchError(
-                f"{url} answers {error.code} {error.reason}; check the address"
-            ) from error
-    except (urllib.error.URLError, HTTPException, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise FetchError(f"{url} can't be reached ({reason}); try again") from error
-    return Fetched(kind="url", location=url, etag=etag, body=_text(raw, url))
+        with closing(Fetcher(TIMEOUT_S, MOST_BYTES)) as fetcher:
+            found = fetcher.fetch(url)
+    except UrlError as error:
+        raise FetchError(str(error)) from error
+    if found is None:
+        raise FetchError(f"{url} gives nothing; check the address")
+    return Fetched(kind="url", location=url, etag=found.stamp.etag, body=found.body)
 
 
 def _text(raw: bytes, location: str) -> str:

@@ -7,19 +7,29 @@ addressed to them, so that one stolen unit can neither speak for another door no
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-ROOT = "gardien/1"
+from access.ids import DoorId, SiteId, slug
+from access.topics import (
+    FROM_DOOR,
+    OCCUPANCY,
+    OF_SITE,
+    POLICY,
+    SERVER,
+    TO_DOOR,
+    of_door,
+    of_site,
+)
+
 Role = Literal["server", "door", "screen"]
 
 # A name becomes a client id and a line of a file, so it holds nothing that means something there.
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}", re.ASCII)
-_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 _PREFIX = re.compile(r"([A-Za-z0-9_-]{1,64})?", re.ASCII)
 
-_DOOR_SAYS = ("request", "journal", "state")
-_DOOR_HEARS = ("decision", "ack", "command")
-_SITE_SAYS = ("policy", "server", "occupancy")
+# One level of a topic, whatever it is (MQTT 3.1.1, 4.7.1.3).
+_ANY_SITE: Final = SiteId("+")
+_ANY_DOOR: Final = DoorId("+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +65,8 @@ class Client:
             self._check_door()
 
     def _check_door(self) -> None:
-        for slug in (self.site, self.door):
-            if slug is None or _SLUG.fullmatch(slug) is None:
-                raise ValueError(f"{slug!r} is no slug; give a door its site and its door")
+        for part, what in ((self.site, "site"), (self.door, "door")):
+            slug(part or "", what)
         if self.name != f"{self.site}.{self.door}":
             raise ValueError(f"the door's name is {self.name!r}; use {self.site}.{self.door}")
 
@@ -78,10 +87,10 @@ class Grants:
 def grants_of(client: Client) -> Grants:
     """Give the topics of a client, in the order of the contract."""
     if client.role == "door":
-        return _door_grants(f"{ROOT}/{client.site}", client.door or "")
+        return _door_grants(SiteId(client.site or ""), DoorId(client.door or ""))
     if client.role == "server":
         return _server_grants(client.discovery_prefix)
-    return Grants(publish=(), receive=(f"{ROOT}/+/occupancy",))
+    return Grants(publish=(), receive=(of_site(_ANY_SITE, OCCUPANCY),))
 
 
 def may_publish(client: Client, topic: str) -> bool:
@@ -146,13 +155,13 @@ _HEADER = """\
 """
 
 
-def _door_grants(site: str, door: str) -> Grants:
+def _door_grants(site: SiteId, door: DoorId) -> Grants:
     return Grants(
-        publish=tuple(f"{site}/{door}/{what}" for what in _DOOR_SAYS),
+        publish=tuple(of_door(site, door, what) for what in FROM_DOOR),
         receive=(
-            *(f"{site}/{door}/{what}" for what in _DOOR_HEARS),
-            f"{site}/policy",
-            f"{site}/server",
+            *(of_door(site, door, what) for what in TO_DOOR),
+            of_site(site, POLICY),
+            of_site(site, SERVER),
         ),
     )
 
@@ -161,11 +170,11 @@ def _server_grants(discovery_prefix: str) -> Grants:
     discovery = (f"{discovery_prefix}/#",) if discovery_prefix else ()
     return Grants(
         publish=(
-            *(f"{ROOT}/+/+/{what}" for what in _DOOR_HEARS),
-            *(f"{ROOT}/+/{what}" for what in _SITE_SAYS),
+            *(of_door(_ANY_SITE, _ANY_DOOR, what) for what in TO_DOOR),
+            *(of_site(_ANY_SITE, what) for what in OF_SITE),
             *discovery,
         ),
-        receive=tuple(f"{ROOT}/+/+/{what}" for what in _DOOR_SAYS),
+        receive=tuple(of_door(_ANY_SITE, _ANY_DOOR, what) for what in FROM_DOOR),
     )
 
 

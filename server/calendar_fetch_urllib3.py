@@ -18,6 +18,7 @@ MOST_BYTES: Final = 5_000_000
 
 _REDIRECTS: Final = 3
 _CHUNK: Final = 65_536
+_HEADERS: Final = {"Accept": "text/calendar", "User-Agent": "gardien"}
 _SCHEMES: Final = ("http", "https")
 
 
@@ -105,7 +106,7 @@ class Fetcher:
             answer = self._pool.request(
                 "GET",
                 url,
-                headers={**self._pool.headers, **conditions},
+                headers=_HEADERS | conditions,
                 timeout=Timeout(total=self._timeout_s),
                 retries=retries,
                 preload_content=False,

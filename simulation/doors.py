@@ -132,6 +132,8 @@ class DoorNode:
         is_button_down: whether the exit button is pressed, which frees the lock by wiring.
         stalled_until_s: until when its loop hangs, in true seconds.
         idle_s: how long its loop sleeps when nothing happens.
+        on_tap: told of each badge, since faults like to strike just then.
+        failed: the readers that see nothing now.
         boots_wrong: what its clock does at each start: nothing, `1970`, or `lags`.
     """
 
@@ -155,6 +157,7 @@ class DoorNode:
     boots_wrong: str = ""
     idle_s: float = IDLE_S
     down_since_s: float = 0.0
+    on_tap: Callable[[DoorId], None] = lambda _door: None
     failed: set[Reader] = field(default_factory=set)
     _queue: deque[Happening] = field(default_factory=deque)
     _wake: int = 0
@@ -229,6 +232,7 @@ class DoorNode:
         self.world.tell(self.id, f"badge at {reader.value}", who)
         self.witness.tapped(self.id, reader, uid, is_stalled=self.is_stalled)
         self.post(CardRead(reader=reader.value, uid=uid))
+        self.on_tap(self.id)
         return True
 
     @property

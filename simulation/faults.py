@@ -59,6 +59,25 @@ class Fault(Enum):
     COMMANDS = "commands"
 
 
+_AT_TAPS: Final = (
+    Fault.CUT,
+    Fault.RESET,
+    Fault.BROKER,
+    Fault.SERVER,
+    Fault.SERVER_STALL,
+    Fault.LEDGER,
+    Fault.MID_COMMIT,
+    Fault.POWER,
+    Fault.MID_WRITE,
+    Fault.DISK,
+    Fault.STALL,
+    Fault.CLOCK_JUMP,
+    Fault.STAFF,
+)
+"""What likes to strike while somebody stands at a door."""
+
+_AT_TAP: Final = 0.1
+_AFTERNOON: Final = range(12, 22)
 _WAKES_S: Final = 10.0
 """How often loops wake once all is mended."""
 
@@ -101,6 +120,7 @@ class Trouble:
     sign: Sign
     kinds: frozenset[Fault]
     is_over: bool = False
+    _aim: DoorId | None = None
     _does: dict[Fault, Callable[[], None]] = field(default_factory=dict)
 
     def begin(self) -> None:
@@ -125,6 +145,8 @@ class Trouble:
         }
         self._set_vices()
         self._set_doors()
+        for door in self.doors.values():
+            door.on_tap = self._on_tap
         for kind in Fault:
             if kind in self.kinds and kind in self._does:
                 self._again(kind)
@@ -135,6 +157,7 @@ class Trouble:
         self.world.tell("world", "heals")
         self.broker.vices = Vices()
         self.broker.planted.clear()
+        self.broker.start()
         self.witness.patience_s = 0.0
         self.server.books.is_refusing, self.server.books.dies = False, ""
         self.server.stalled_until_s = min(self.server.stalled_until_s, self.world.now_s)
@@ -191,6 +214,21 @@ class Trouble:
         if not self.is_over:
             self._does[kind]()
             self._again(kind)
+
+    def _on_tap(self, door: DoorId) -> None:
+        """Somebody stands at a door: that is when a fault does the most harm."""
+        chance = self.world.chance("faults/tap")
+        here = [kind for kind in _AT_TAPS if kind in self.kinds]
+        if here and not self.is_over and chance.random() < _AT_TAP:
+            kind = chance.choice(here)
+            self.world.count("fault_at_tap")
+            self.world.after(chance.choice([0.0, 0.01, 0.3, 0.6]), lambda: self._aimed(kind, door))
+
+    def _aimed(self, kind: Fault, door: DoorId) -> None:
+        if not self.is_over:
+            self._aim = door
+            self._does[kind]()
+            self._aim = None
 
     def _later(self, seconds: float, what: Callable[[], None]) -> None:
         """Undo something later, unless all has been mended before."""
@@ -324,14 +362,19 @@ class Trouble:
         elif what == "suspend":
             self.rules.suspend(member)
         elif what == "hours":
-            today = self.world.now.astimezone(ZONE)
-            earlier = (today + timedelta(minutes=chance.uniform(-30, 90))).time()
-            self.rules.close_at(today.date(), earlier.replace(microsecond=0))
+            self._change_hours(chance.uniform(-30, 90))
         else:
             self.rules.withdraw(member)
         self.world.count(f"staff_{what}")
         self.world.tell("staff", what, member)
         self.server.rules_changed()
+
+    def _change_hours(self, minutes: float) -> None:
+        """Close earlier or later than now; at night there is nothing to change."""
+        today = self.world.now.astimezone(ZONE)
+        if today.hour in _AFTERNOON:
+            closes = (today + timedelta(minutes=minutes)).time()
+            self.rules.close_at(today.date(), closes.replace(microsecond=0))
 
     def _command(self) -> None:
         """Staff orders something of a door; now and then it is left in the broker for ever."""
@@ -362,6 +405,8 @@ class Trouble:
         self._later(chance.choice([1.0, 600.0]), lambda: self.broker.publish(replay))
 
     def _door(self, stream: str) -> DoorNode:
+        if self._aim is not None:
+            return self.doors[self._aim]
         return self.world.chance(f"faults/{stream}").choice(list(self.doors.values()))
 
 

@@ -118,11 +118,13 @@ class Broker:
             self.retained.clear()
             self.world.count("broker_forgets")
         self.world.tell("broker", "stops")
-        self.world.after(away_s, self._start)
+        self.world.after(away_s, self.start)
 
-    def _start(self) -> None:
-        self.is_up = True
-        self.world.tell("broker", "starts")
+    def start(self) -> None:
+        """Start, unless it runs."""
+        if not self.is_up:
+            self.is_up = True
+            self.world.tell("broker", "starts")
 
     def _copies(self, connection: _Connection, message: Outgoing) -> None:
         chance = self.world.chance("network")

@@ -79,7 +79,7 @@ class People:
         for day in range(max(1, round(hours / 24))):
             day_s = day * 86400.0
             for member in self.rules.members:
-                for _ in range(chance.choice([0, 1, 1, 2])):
+                for _ in range(chance.choice([0, 1, 1, 2, 3])):
                     at_s = day_s + chance.triangular(0.0, min(hours, 10.0) * 3600.0, 4 * 3600.0)
                     self.world.after(at_s, lambda m=member: self.visit(m))
         for guardian, theirs in self.rules.authorizations.items():

@@ -100,13 +100,13 @@ def test_any_text_is_a_uid_or_refused_as_one(text: str) -> None:
         return
 
 
-@given(slugs, slugs, st.sampled_from(sorted(topics.FROM_DOOR | topics.TO_DOOR)))
+@given(slugs, slugs, st.sampled_from([*topics.FROM_DOOR, *topics.TO_DOOR]))
 def test_a_topic_of_a_door_is_taken_apart_as_it_was_made(site: str, door: str, what: str) -> None:
     made = of_door(SiteId(site), DoorId(door), what)
     assert parse(made) == Topic(SiteId(site), DoorId(door), what)
 
 
-@given(slugs, st.sampled_from(sorted(topics.OF_SITE)))
+@given(slugs, st.sampled_from(topics.OF_SITE))
 def test_a_topic_of_a_site_is_taken_apart_as_it_was_made(site: str, what: str) -> None:
     assert parse(of_site(SiteId(site), what)) == Topic(SiteId(site), None, what)
 

@@ -199,3 +199,20 @@ def test_the_first_stop_of_the_keyboard_leads_to_the_content(
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
     expect(page.locator(".skip")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("look", [(390, "light"), (1280, "light"), (1280, "dark")])
+def test_beside_a_refusal_one_can_ask_why(
+    url: str, new_page: NewPage, world: Any, shoot: Any, look: tuple[int, str]
+) -> None:
+    width, scheme = look
+    page = new_page(width=width, scheme=scheme)
+    log_in(page, url, world, "claire")
+    shoot(page, f"board-with-why-{width}-{scheme}")
+    page.get_by_role("link", name="Pourquoi ? Zoé Faure, 19:56").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Pourquoi ?")
+    expect(page.locator("tr.refused")).to_contain_text("adhésion : suspendue")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    shoot(page, f"why-{width}-{scheme}")

@@ -65,7 +65,9 @@ def test_the_page_tells_each_row_that_was_looked_at_and_which_one_decided(
 
 def test_the_page_speaks_english_to_those_who_do(place: Any, browser_of: MakeBrowser) -> None:
     page = words_of(browser_of("bruno").text(f"/why/{refusal_of(place, 'suspended')}"))
-    assert "5 Is the membership suspended, ended or outside its dates? membership: suspended" in page
+    assert (
+        "5 Is the membership suspended, ended or outside its dates? membership: suspended" in page
+    )
     assert "yes: it decides" in page
     assert "This is worked out now" in page
 
@@ -79,8 +81,8 @@ def test_what_would_be_decided_otherwise_today_is_said_and_what_was_decided_stay
     page = words_of(browser_of("salome").text(f"/why/{refusal}"))
     assert "Zoé Faure entrée refusée — Adhésion suspendue" in page
     assert "Ligne des règles 5" in page
-    assert "la réponse serait autre : Bonne soirée" in page
-    assert "Accordé · Bonne soirée" in page
+    assert "la réponse serait autre : Bienvenue" in page
+    assert "Accordé · Bienvenue" in page
 
 
 def test_a_watch_that_was_opened_later_does_not_count(place: Any, browser_of: MakeBrowser) -> None:
