@@ -109,14 +109,27 @@ def check(head: Head, record: Json) -> Head:
     Raises:
         ChainError: its number, its `prev` or its own hash does not fit.
     """
+    end = check_link(head, record)
+    if record.get("hash") != hash_of(record):
+        raise ChainError(f"record {record.get('id')} is not what its hash says")
+    return end
+
+
+def check_link(head: Head, record: Json) -> Head:
+    """Check that `record` names `head` as what it follows; its own hash is taken at its word.
+
+    Returns:
+        The new end of the chain.
+
+    Raises:
+        ChainError: its number or its `prev` does not fit.
+    """
     where = record.get("id")
     if record.get("seq") != head.seq + 1:
         raise ChainError(f"record {where} should have number {head.seq + 1}")
     if record.get("prev") != head.hash:
         raise ChainError(f"record {where} does not follow the one before it")
-    if record.get("hash") != hash_of(record):
-        raise ChainError(f"record {where} is not what its hash says")
-    return Head(seq=head.seq + 1, hash=record["hash"])
+    return Head(seq=head.seq + 1, hash=str(record.get("hash")))
 
 
 def verify(records: Iterable[Json], head: Head | None = None) -> Head:

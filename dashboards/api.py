@@ -11,6 +11,7 @@ import msgspec
 from flask import Blueprint, Response, abort
 
 from access.messages import OccupancyReport
+from dashboards.metrics_prometheus import CONTENT_TYPE
 from dashboards.pages_why import WhyAnswer
 from dashboards.parts import parts, site, site_id
 from server.database import DatabaseError, DatabaseFaultError
@@ -61,8 +62,9 @@ _ANSWERS: Final[dict[str, tuple[type[msgspec.Struct], str, bool]]] = {
     "/api/v1/doors": (DoorsAnswer, "The doors and how they stand.", False),
     "/api/v1/why/{entry}": (WhyAnswer, "Why a badge was refused, row by row.", False),
 }
-"""Each path: what it answers, what for, and whether it is public."""
+"""Each path: what it answers, what for, and whether the site's network needs no log-in for it."""
 
+_OR_HALL: Final = ", and without a log-in on the site's network (kiosk_networks in gardien.toml)"
 _SITE: Final = {
     "name": "site",
     "in": "query",
@@ -155,7 +157,7 @@ def doors() -> Response:
 @api_pages.get("/spaceapi.json")
 def spaceapi() -> Response:
     """Tell the public whether a site is open, if the site says so."""
-    card = parts().spaces.get(site_id())
+    card = site().public
     if card is None:
         abort(404)
     seen = parts().reader.occupancy(site_id())
@@ -194,20 +196,24 @@ def readyz() -> Response:
     return Response("ready\n", mimetype="text/plain")
 
 
+@health_pages.get("/metrics")
+def metrics() -> Response:
+    """Tell Prometheus the numbers."""
+    return Response(parts().metrics.scrape(), content_type=CONTENT_TYPE)
+
+
 def _operation(path: str, ref: dict[str, Any], summary: str, *, is_public: bool) -> dict[str, Any]:
+    known = "staff and guardians of the site"
     answers: dict[str, Any] = {
         "200": {"description": "now", "content": {"application/json": {"schema": ref}}},
+        "401": {"description": "nobody is logged in"},
+        "403": {"description": f"only for {known}{_OR_HALL if is_public else ''}"},
         "404": {"description": "there is no such site, or no such entry"},
     }
-    if not is_public:
-        answers |= {
-            "401": {"description": "nobody is logged in"},
-            "403": {"description": "only for staff and guardians of the site"},
-        }
     return {
         "summary": summary,
         "parameters": [_SITE, *([_ENTRY] if "{entry}" in path else [])],
-        "security": [] if is_public else [{"session": []}],
+        "security": [{}, {"session": []}] if is_public else [{"session": []}],
         "responses": answers,
     }
 

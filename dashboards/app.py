@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -20,15 +19,18 @@ from dashboards.headers import send_headers
 from dashboards.languages import ago, speak
 from dashboards.limits import limit
 from dashboards.live import Hub, Marks
+from dashboards.metrics_prometheus import Metrics
 from dashboards.pages_account import account_pages
 from dashboards.pages_board import board_pages
+from dashboards.pages_calendar import calendar_pages
 from dashboards.pages_demo import demo_pages
 from dashboards.pages_watch import watch_pages
 from dashboards.pages_why import why_api, why_pages
-from dashboards.parts import EXTENSION, Demo, Parts, SpaceCard, parts, viewer
+from dashboards.parts import EXTENSION, Demo, Parts, parts, viewer
 from runtime.clock import Clock
 from server.board_reader import BoardReader
 from server.board_state import SILENT_AFTER
+from server.calendar_member import MemberCalendars
 from server.database import Database, DatabaseError
 from server.gatehouse import Gatehouse
 from server.history import History
@@ -43,6 +45,7 @@ _PAGES: Final = (
     watch_pages,
     why_pages,
     account_pages,
+    calendar_pages,
     demo_pages,
     api_pages,
     why_api,
@@ -59,7 +62,8 @@ def create_app(
     settings: ServerSettings,
     clock: Clock,
     demo: Demo | None = None,
-    spaces: Mapping[SiteId, SpaceCard] | None = None,
+    cursors: Database | None = None,
+    metrics_token: str | None = None,
     secret: bytes | None = None,
     most_streams: int | None = None,
 ) -> Flask:
@@ -72,7 +76,9 @@ def create_app(
         settings: sites, language, threads.
         clock: the time.
         demo: the demonstration's panel; None for none.
-        spaces: what each site that wants to be public says to SpaceAPI.
+        cursors: where the history's follower notes how far it is, for `/metrics`; None to leave
+            that out.
+        metrics_token: with which `/metrics` may be read from elsewhere; None for this machine only.
         secret: signs the forms, at least 16 bytes; give the same to all processes that serve the
             same address. None for one of this process's own: forms that are open when it ends must
             be sent again, log-ins are not touched.
@@ -108,8 +114,16 @@ def create_app(
         clock=clock,
         reader=reader,
         hub=hub,
+        calendars=MemberCalendars(database=database, sites=settings.sites, clock=clock),
+        metrics=Metrics(
+            database=database,
+            reader=reader,
+            sites=settings.sites,
+            clock=clock,
+            cursors=cursors,
+        ),
+        metrics_token=metrics_token,
         demo=demo,
-        spaces=spaces or {},
     )
     if is_tls:
         # One proxy stands in front, and says who asked and over what.

@@ -1,5 +1,6 @@
 """Who may open which page: one table, asked before each request. What is not in it is refused."""
 
+import hmac
 from enum import Enum
 from typing import Final
 from urllib.parse import urlencode
@@ -9,15 +10,19 @@ from werkzeug.wrappers import Response
 
 from access.ids import SiteId
 from access.model import Plan, Status
+from dashboards.networks import is_from
 from dashboards.parts import Viewer, parts, viewer
-from server import registry, sessions
+from server import calendar_addresses, registry, sessions
 
 
 class Who(Enum):
     """Who may open a page."""
 
     ANYONE = "anyone"
+    OPERATOR = "this machine, or who has the token of the settings"
+    HALL = "anyone on the site's network; staff and guardians from anywhere"
     MEMBER = "whoever is logged in"
+    SUBSCRIBER = "members of the site, and their calendar programs"
     KEEPER = "staff and guardians"
     IN_CHARGE = "staff, and the guardian on watch"
 
@@ -26,16 +31,20 @@ ROUTES: Final = {
     "static": Who.ANYONE,
     "health.healthz": Who.ANYONE,
     "health.readyz": Who.ANYONE,
+    "health.metrics": Who.OPERATOR,
     "account.login": Who.ANYONE,
     "account.enter": Who.ANYONE,
     "account.logout": Who.MEMBER,
     "account.language": Who.ANYONE,
     "account.me": Who.MEMBER,
     "account.download": Who.MEMBER,
+    "calendar.events": Who.SUBSCRIBER,
+    "calendar.make": Who.MEMBER,
+    "calendar.forget": Who.MEMBER,
     "board.board": Who.KEEPER,
-    "board.kiosk": Who.ANYONE,
+    "board.kiosk": Who.HALL,
     "board.live": Who.KEEPER,
-    "board.live_numbers": Who.ANYONE,
+    "board.live_numbers": Who.HALL,
     "board.curve": Who.KEEPER,
     "board.curve_svg": Who.KEEPER,
     "watch.watch": Who.KEEPER,
@@ -49,7 +58,7 @@ ROUTES: Final = {
     "why.page": Who.KEEPER,
     "demo.tap": Who.KEEPER,
     "api.openapi": Who.ANYONE,
-    "api.occupancy": Who.ANYONE,
+    "api.occupancy": Who.HALL,
     "api.watch": Who.KEEPER,
     "api.doors": Who.KEEPER,
     "why_api.answer": Who.KEEPER,
@@ -60,7 +69,11 @@ ROUTES: Final = {
 MACHINES: Final = frozenset({"api", "why_api", "health"})
 """The blueprints that machines read: they are told a status, and never sent to log in."""
 
-_PARTS_OF_PAGES: Final = frozenset({"board.live", "board.curve_svg"})
+_KEY: Final = "key"
+"""What the token of a calendar's secret address is called."""
+
+_THIS_MACHINE: Final = ("127.0.0.0/8", "::1/128")
+_PARTS_OF_PAGES: Final = frozenset({"board.live", "board.live_numbers", "board.curve_svg"})
 _WITHOUT_DATABASE: Final = frozenset({"static", "health.healthz", "health.readyz", "api.openapi"})
 
 
@@ -82,11 +95,13 @@ def _admit() -> Response | None:
     who = ROUTES.get(endpoint)
     if who is None:
         abort(403)
-    if endpoint in _WITHOUT_DATABASE:
+    if who is Who.OPERATOR and not _is_operator():
+        abort(401)
+    if who is Who.OPERATOR or endpoint in _WITHOUT_DATABASE:
         return None
-    g.viewer = _recognise()
+    g.viewer = _recognise() or (_subscriber() if who is Who.SUBSCRIBER else None)
     _choose_site()
-    if who is Who.ANYONE or _may(who, viewer()):
+    if who is Who.ANYONE or _is_in_the_hall(who) or _may(who, viewer()):
         return None
     if viewer() is not None:
         if endpoint == "board.board":
@@ -100,9 +115,27 @@ def _may(who: Who, looking: Viewer | None) -> bool:
         return False
     if who is Who.MEMBER:
         return True
-    if SiteId(g.site.id) not in looking.sites or not looking.is_keeper:
+    if SiteId(g.site.id) not in looking.sites:
         return False
-    return who is Who.KEEPER or looking.is_staff or _is_on_watch(looking)
+    if who is Who.SUBSCRIBER or not looking.is_keeper:
+        return who is Who.SUBSCRIBER
+    return who in (Who.KEEPER, Who.HALL) or looking.is_staff or _is_on_watch(looking)
+
+
+def _is_operator() -> bool:
+    token = parts().metrics_token
+    given = request.authorization
+    has_token = (
+        token is not None
+        and given is not None
+        and given.type == "bearer"
+        and hmac.compare_digest((given.token or "").encode(), token.encode())
+    )
+    return has_token or is_from(_THIS_MACHINE)
+
+
+def _is_in_the_hall(who: Who) -> bool:
+    return who is Who.HALL and is_from(parts().settings.dashboard.kiosk_networks)
 
 
 def _is_on_watch(looking: Viewer) -> bool:
@@ -113,6 +146,8 @@ def _is_on_watch(looking: Viewer) -> bool:
 def _ask_to_log_in() -> Response:
     if request.blueprint in MACHINES or request.endpoint in _PARTS_OF_PAGES:
         abort(401)
+    if _KEY in request.args:
+        abort(401)  # a calendar program would take the log-in for the calendar
     login = url_for("account.login")
     if request.method != "GET":
         return redirect(login)
@@ -135,11 +170,29 @@ def _recognise() -> Viewer | None:
     if session.is_stale(now):
         with database.writing() as connection:
             sessions.touch(connection, token, now)
+    return _viewer(person, email=session.email, token=token)
+
+
+def _subscriber() -> Viewer | None:
+    """Find out whose secret address was asked for."""
+    key = request.args.get(_KEY)
+    if not key:
+        return None
+    with parts().database.reading() as connection:
+        member = calendar_addresses.find(connection, key)
+        if member is None:
+            return None
+        person = registry.find_member(connection, member)
+    return None if person.status is Status.ENDED else _viewer(person, email="", token="")
+
+
+def _viewer(person: registry.Person, *, email: str, token: str) -> Viewer:
+    now = parts().clock.now()
     is_active = person.status is Status.ACTIVE and person.validity.holds(now)
     return Viewer(
         member=person.id,
         name=person.name,
-        email=session.email,
+        email=email,
         language=person.language,
         is_staff=is_active and person.plan is Plan.STAFF,
         is_guardian=is_active and person.is_guardian,
@@ -152,7 +205,7 @@ def _choose_site() -> None:
     """Choose the site that the page is about: the one asked for, else the viewer's first."""
     sites = parts().sites
     looking = viewer()
-    wanted = request.args.get("site")
+    wanted = (request.view_args or {}).get("slug", request.args.get("site"))
     if wanted is None:
         own = looking.sites if looking is not None and looking.sites else tuple(sites)
         g.site = sites[own[0]]

@@ -27,6 +27,10 @@ _ALWAYS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+_REVALIDATED: Final = frozenset({"calendar.events"})
+"""What programs fetch again and again; it names its own caching."""
+
+_FIRST_ERROR: Final = 400
 _TWO_YEARS: Final = "max-age=63072000"
 
 
@@ -42,6 +46,8 @@ def _add(response: Response) -> Response:
         response.headers.setdefault(name, value)
     if parts().settings.dashboard.behind_tls:
         response.headers["Strict-Transport-Security"] = _TWO_YEARS
+    if request.endpoint in _REVALIDATED and response.status_code < _FIRST_ERROR:
+        return response
     if request.endpoint != "static" and (viewer() is not None or request.method != "GET"):
         response.headers["Cache-Control"] = "no-store"
     elif request.endpoint != "static":

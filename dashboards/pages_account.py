@@ -72,7 +72,12 @@ def language(code: str) -> Response:
 @account_pages.get("/me")
 def me() -> str:
     """Show each member what is held on them."""
-    return render_template("me.html", me=_own(_SHOWN), doors=_door_names())
+    return render_template("me.html", **own_page())
+
+
+def own_page() -> dict[str, object]:
+    """Give what the viewer's own page shows, for its template."""
+    return {"me": _own(_SHOWN), "doors": _door_names()}
 
 
 @account_pages.get("/me/data.json")

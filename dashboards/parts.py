@@ -1,6 +1,6 @@
 """What the pages are made of: the parts that are passed in, and who is looking."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 from zoneinfo import ZoneInfo
@@ -10,8 +10,10 @@ from flask import current_app, g
 from access.ids import DoorId, MemberId, SiteId
 from access.model import Reader
 from dashboards.live import Hub
+from dashboards.metrics_prometheus import Metrics
 from runtime.clock import Clock
 from server.board_reader import BoardReader
+from server.calendar_member import MemberCalendars
 from server.database import Database
 from server.gatehouse import Gatehouse
 from server.history import History
@@ -60,23 +62,6 @@ class Demo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpaceCard:
-    """What a site says of itself to the public, for SpaceAPI.
-
-    Attributes:
-        url: its web site.
-        logo: address of its logo.
-        email: where to write.
-        address: postal.
-    """
-
-    url: str
-    logo: str
-    email: str
-    address: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """All that the pages use."""
 
@@ -87,8 +72,10 @@ class Parts:
     clock: Clock
     reader: BoardReader
     hub: Hub
+    calendars: MemberCalendars
+    metrics: Metrics
+    metrics_token: str | None = field(default=None, repr=False)
     demo: Demo | None = None
-    spaces: Mapping[SiteId, SpaceCard] = field(default_factory=dict)
 
     @property
     def sites(self) -> dict[SiteId, SiteSettings]:

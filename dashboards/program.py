@@ -2,12 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from access.ids import SiteId
 from dashboards.app import create_app, hub_of
-from dashboards.parts import Demo, SpaceCard
+from dashboards.parts import Demo
 from dashboards.server_waitress import served
+from runtime.settings import read_secret
 from server.installation import Installation
 
 _log = logging.getLogger(__name__)
@@ -18,7 +18,6 @@ def run(
     stop: threading.Event,
     *,
     demo: Demo | None = None,
-    spaces: Mapping[SiteId, SpaceCard] | None = None,
     secret: bytes | None = None,
     on_ready: Callable[[int], None] = lambda _port: None,
 ) -> None:
@@ -28,16 +27,17 @@ def run(
         installation: open, and closed by the caller.
         stop: set it to end.
         demo: the demonstration's panel.
-        spaces: what each site that wants to be public says to SpaceAPI.
         secret: see `create_app`.
         on_ready: called once with the port, when browsers can connect.
 
     Raises:
         OSError: the address can't be listened on.
+        SettingsError: the token of `/metrics` can't be read.
     """
     settings = installation.settings.dashboard
     host, port = settings.listen.host, settings.listen.port
-    with installation.open_history() as (history, _):
+    token = settings.metrics_token_file
+    with installation.open_history() as (history, cursors):
         app = create_app(
             database=installation.database,
             gatehouse=installation.gatehouse,
@@ -45,7 +45,8 @@ def run(
             settings=installation.settings,
             clock=installation.clock,
             demo=demo,
-            spaces=spaces,
+            cursors=cursors,
+            metrics_token=None if token is None else read_secret(token),
             secret=secret,
         )
         with (

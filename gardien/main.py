@@ -38,8 +38,10 @@ _SUMMARIES: Final = {
     "explain": "Say what a door would decide, and why, row by row.",
     "tap": "Present a badge to a simulated door.",
     "history": "The history of occupancy: rebuild it from the ledger.",
+    "forget": "Forget what has been kept for long enough.",
     "verify": "Check every chain in the ledger.",
     "doctor": "Say what is wrong with this installation, in plain words.",
+    "simulate": "Simulate an evening with faults, from a seed, and tell it as a story.",
     "backup": "Write the whole installation to one encrypted file.",
     "restore": "Make an installation from a backup.",
 }

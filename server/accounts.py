@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from access.ids import MemberId, SiteId
 from access.model import Status
-from server import schema
+from server import schema, sessions
 from server.database import Database
 from server.registry_base import RegistryError, TakenError, bump
 from server.registry_members import Person, find_member, normal_email
@@ -102,7 +102,7 @@ def hash_password(password: str) -> PasswordHash:
 def save_password(
     connection: Connection, email: str, member: MemberId, hashed: PasswordHash, at: datetime
 ) -> None:
-    """Make a log-in for a member, or give it another password.
+    """Make a log-in for a member, or give it another password and end all its sessions.
 
     Args:
         connection: of a transaction that writes.
@@ -123,6 +123,8 @@ def save_password(
         raise TakenError(f"log-in {email} is that of member {row.member}; give another")
     values = {"email": email, "member": owner, "password_hash": hashed, "changed_at": at}
     connection.execute(_put_account(connection.dialect.name), values)
+    # Whoever is logged in with the old password is not any more: OWASP ASVS 5.0, 7.4.3.
+    sessions.end_all(connection, email)
     bump(connection)
 
 

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
@@ -39,6 +39,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MODE: Final = "gardien_mode"
 _PRIVATE: Final = 0o600
+_MOMENT_MS: Final = 50
 
 _BEGIN: Final = {
     "write": ("PRAGMA query_only = 0", "BEGIN IMMEDIATE"),
@@ -159,6 +160,31 @@ class Database:
         """
         with self._our_errors(may_write=False), self._reading.begin() as connection:
             yield connection
+
+    def checkpoint(self) -> bool:
+        """Empty SQLite's write-ahead log, so that nothing that was overwritten is left in it.
+
+        Blocks for the disk, and a moment for others; it does not insist, since a badge would wait
+        with it. PostgreSQL sees to its own log: there it does nothing.
+
+        Returns:
+            Whether it is empty; False where somebody else is reading or writing: try again later.
+
+        Raises:
+            DatabaseError: not now.
+        """
+        if not self.is_sqlite:
+            return True
+        with self._our_errors(), closing(self.engine.raw_connection()) as pooled:
+            driver: Any = pooled.driver_connection
+            try:
+                driver.execute(f"PRAGMA busy_timeout = {_MOMENT_MS}")
+                is_busy = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.Error as error:
+                raise OperationalError("PRAGMA wal_checkpoint(TRUNCATE)", None, error) from error
+            finally:
+                driver.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
+        return not is_busy
 
     def close(self) -> None:
         """Let go of all connections. Closing twice is harmless."""

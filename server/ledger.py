@@ -104,7 +104,7 @@ _select_decisions: Final = select(_l.request, _l.body).where(
 )
 _select_last_id: Final = select(func.coalesce(func.max(_l.id), 0))
 _select_chain: Final = (
-    select(_l.seq, _l.body)
+    select(_l.id, _l.seq, _l.body)
     .where(_at_site, _l.source == bindparam("source"), _l.seq > bindparam("after"))
     .order_by(_l.seq)
     .limit(_BATCH)
@@ -208,12 +208,20 @@ def last_id(connection: Connection) -> int:
 
 def chain(connection: Connection, site: SiteId, source: str) -> Iterator[dict[str, Any]]:
     """Go through the records of one source in order; holds 1,000 of them in memory at a time."""
+    for _, record in numbered_chain(connection, site, source):
+        yield record
+
+
+def numbered_chain(
+    connection: Connection, site: SiteId, source: str
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Go through the records of one source as `chain` does, each with its id in the ledger."""
     after = 0
     while True:
         values = {"site": site, "source": source, "after": after}
         rows = connection.execute(_select_chain, values).all()
-        for _, body in rows:
-            yield _decode(body)
+        for id_, _, body in rows:
+            yield id_, _decode(body)
         if len(rows) < _BATCH:
             return
         after = rows[-1].seq

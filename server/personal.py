@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from access.ids import MemberId, SiteId
 from access.journal import SERVER
 from server import schema
+from server.calendar_addresses import made_at
 
 _VISITS: Final = 2_000
 
@@ -81,6 +82,7 @@ class Personal:
     Attributes:
         passages: newest first.
         minutes: what the time bank holds for them.
+        calendar_address_since: when the secret address of their calendar was made, if it was.
         records: all ledger entries with them in it, as they are kept, newest first.
     """
 
@@ -98,6 +100,7 @@ class Personal:
     passages: tuple[Passage, ...]
     minutes: int
     hours: tuple[Hours, ...]
+    calendar_address_since: datetime | None
     records: tuple[dict[str, Any], ...]
 
 
@@ -144,6 +147,7 @@ def personal(connection: Connection, member: MemberId, limit: int = _VISITS) -> 
             Hours(site=SiteId(h.site), minutes=h.minutes, cause=h.cause, at=h.at)
             for h in connection.execute(_select_hours, of)
         ),
+        calendar_address_since=made_at(connection, member),
         records=tuple(record for *_, record in entries),
     )
 

@@ -12,6 +12,7 @@ from server.calendar_fetch_urllib3 import Fetcher
 from server.calendar_refresh import CalendarRefresher
 from server.events import CalendarFailed
 from server.follower import HistoryFollower
+from server.forgetting import Forgetter
 from server.installation import Installation
 from server.service import Inbox, Service, last_will, wishes
 
@@ -58,6 +59,8 @@ def run(
         follower = HistoryFollower(source=installation.database, cursors=cursors, history=history)
         following = threading.Thread(target=follower.run, args=(stop,), name="history")
         following.start()
+        forgetter = Forgetter(installation, stop=stop)
+        forgetting = threading.Thread(target=forgetter.run, name="forgetting")
         refreshing = threading.Thread(
             target=_refresher(installation, fetcher).run,
             args=(stop, settings.calendar_refresh.total_seconds()),
@@ -74,12 +77,14 @@ def run(
             clock=installation.clock,
             on_commit=follower.wake,
         )
+        forgetting.start()
         try:
             service.run(stop, on_turn)
         finally:
             stop.set()
             follower.wake()
             following.join()
+            forgetting.join()
             refreshing.join()
 
 

@@ -58,6 +58,7 @@ ledger: Final = Table(
         postgresql_where=text("request IS NOT NULL"),
     ),
     Index(None, "site", "id"),
+    Index(None, "site", "time"),
     Index(None, "member", "time"),
     comment="What happened, once and for good. Rows are only ever added.",
     # Ids are not used again after a purge: a follower's cursor would pass over them.
@@ -219,6 +220,24 @@ follower: Final = Table(
     Column("name", Text, primary_key=True),
     Column("cursor", BigInteger, nullable=False, comment="id of the last entry that it has done"),
     comment="How far each follower of the ledger has come.",
+)
+
+forgetting: Final = Table(
+    "forgetting",
+    metadata,
+    Column("site", Text, primary_key=True, comment="empty where it is of all sites"),
+    Column("what", Text, primary_key=True, comment="'members', 'unknown_badges', 'hours', 'run'"),
+    Column("until", Instant, nullable=False, comment="what happened before has been seen to"),
+    Column("last_id", BigInteger, nullable=False, comment="the ledger's end at that time"),
+    comment="How far the forgetting has come.",
+)
+
+ended_member: Final = Table(
+    "ended_member",
+    metadata,
+    Column("member", Text, ForeignKey("member.id", ondelete="CASCADE"), primary_key=True),
+    Column("seen", Instant, nullable=False, comment="when the status was first seen to be 'ended'"),
+    comment="Since when memberships are over that were ended by hand, without a date.",
 )
 
 revision: Final = Table(

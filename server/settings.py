@@ -1,12 +1,13 @@
 """What `gardien.toml` says: the settings of the server, the embedded broker and the dashboard."""
 
+import ipaddress
 import itertools
 import re
 import zoneinfo
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from msgspec import Meta, field
 
@@ -24,6 +25,9 @@ from runtime.written import (
     find_overlap,
     is_loopback,
 )
+
+MOST_KEPT_DAYS: Final = 90
+"""The longest that the ledger may say who came and went: CNIL, deliberation 2006-102, article 4."""
 
 Plan = Literal["nomad", "resident", "staff", "partner"]
 
@@ -65,6 +69,23 @@ class ZoneName(str, Written):
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"is not known here; write {cls.allowed}") from error
         return cls(value)
+
+
+class Network(str, Written):
+    """A network in CIDR notation, such as `192.168.0.0/16`."""
+
+    __slots__ = ()
+    allowed = 'a network such as "192.168.0.0/16" or "fd00::/8"'
+
+    @classmethod
+    def parse(cls, value: object, folder: Path) -> Self:  # noqa: ARG003 (not a path)
+        """Read the network; an address alone is a network of one."""
+        if not isinstance(value, str):
+            raise ValueError(f"write {cls.allowed}")  # noqa: TRY004 (settings raise ValueError)
+        try:
+            return cls(ipaddress.ip_network(value))
+        except ValueError as error:
+            raise ValueError(f"write {cls.allowed}") from error
 
 
 class BrokerSettings(Settings, frozen=True, kw_only=True):
@@ -111,6 +132,22 @@ class HistorySettings(Settings, frozen=True, kw_only=True):
             raise RuleError("give a token or a password, not both", field="token_file")
 
 
+HERE_AND_PRIVATE: Final = tuple(
+    Network(one)
+    for one in (
+        "127.0.0.0/8",
+        "::1/128",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+"""This machine and private networks: RFC 1918, 3927, 4193 and 4291."""
+
+
 class DashboardSettings(Settings, frozen=True, kw_only=True):
     """The web pages.
 
@@ -118,11 +155,16 @@ class DashboardSettings(Settings, frozen=True, kw_only=True):
         listen: host and port of the pages.
         threads: how many requests at once; each live page holds one. 4 to 512.
         behind_tls: whether a proxy in front speaks HTTPS; cookies are then sent over it only.
+        kiosk_networks: from where the hall's screen and its numbers may be read without a log-in.
+        metrics_token_file: a file that holds the token with which `/metrics` may be read from
+            elsewhere than this machine.
     """
 
     listen: Address = Address(("127.0.0.1", 8080))
     threads: Annotated[int, Meta(ge=4, le=512)] = 64
     behind_tls: bool = False
+    kiosk_networks: tuple[Network, ...] = HERE_AND_PRIVATE
+    metrics_token_file: Path | None = None
 
 
 class HomeAssistantSettings(Settings, frozen=True, kw_only=True):
@@ -136,6 +178,24 @@ class HomeAssistantSettings(Settings, frozen=True, kw_only=True):
         str,
         Meta(pattern=r"\A([A-Za-z0-9_-]{1,64})?\Z", description='a word in quotes, or "" for off'),
     ] = ""
+
+
+WebAddress = Annotated[
+    str,
+    Meta(
+        pattern=r"\Ahttps?://[^\s\x00-\x1f]{1,300}\Z",
+        description='an address such as "https://example.org/"',
+    ),
+]
+
+
+PostalAddress = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[^\x00-\x1f\x7f]{1,200}\Z",
+        description="a postal address on one line, in quotes",
+    ),
+]
 
 
 class WeekHours(Settings, frozen=True, kw_only=True):
@@ -227,6 +287,28 @@ class DoorSettings(Settings, frozen=True, kw_only=True):
             )
 
 
+class PublicSettings(Settings, frozen=True, kw_only=True):
+    """What a site tells the public of itself, in `/spaceapi.json`.
+
+    Attributes:
+        url: its web site.
+        logo: address of its logo.
+        email: where to write.
+        address: postal.
+    """
+
+    url: WebAddress
+    logo: WebAddress
+    email: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,190}\Z",
+            description="an e-mail address, in quotes",
+        ),
+    ]
+    address: PostalAddress | None = None
+
+
 class SiteSettings(Settings, frozen=True, kw_only=True):
     """One place.
 
@@ -245,6 +327,8 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
         sweep_after: when after opening hours the count is swept to zero, up to 12 h.
         longest_watch: how long a watch lasts unless its guardian badges in again, 1 h to 72 h.
         rate: hours of the time bank for an hour of watch, above 0 to 100.
+        keep_days: after how many days the ledger forgets who it was, 1 to 90.
+        public: what it tells the public; without it, nothing.
         hours: the staffed hours of the week.
         closures: days on which the site is closed.
         exceptions: dates with hours of their own.
@@ -275,6 +359,8 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
     sweep_after: Annotated[Duration, Between("0 s", "12 h")] = Duration(minutes=30)
     longest_watch: Annotated[Duration, Between("1 h", "72 h")] = Duration(hours=12)
     rate: Annotated[Decimal, Meta(description="a number above 0, up to 100")] = Decimal("1.0")
+    keep_days: Annotated[int, Meta(ge=1)] = MOST_KEPT_DAYS
+    public: PublicSettings | None = None
     hours: WeekHours = field(default_factory=WeekHours)
     closures: tuple[DateSpan, ...] = ()
     exceptions: tuple[ExceptionSettings, ...] = field(name="exception", default=())
@@ -285,6 +371,12 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
         """Refuse what the fields alone cannot: no door, twins, a region of nowhere."""
         if not self.rate.is_finite() or not 0 < self.rate <= 100:  # noqa: PLR2004 (said in words)
             raise RuleError("write a number above 0, up to 100", field="rate")
+        if self.keep_days > MOST_KEPT_DAYS:
+            raise RuleError(
+                f"write 1 to {MOST_KEPT_DAYS}: in France, who came and went may be kept for three "
+                "months at most (CNIL, deliberation 2006-102, article 4)",
+                field="keep_days",
+            )
         if self.region and not self.holidays:
             raise RuleError("a region needs its country; give holidays", field="region")
         if not self.doors:

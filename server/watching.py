@@ -192,7 +192,7 @@ def sweep(turn: Turn, at: datetime) -> None:
     """Empty the site, so that the count is certain again."""
     presence = turn.state.presence
     turn.state.swept_for = last_end(turn.policy.opening, at)
-    # Also where nobody was inside: from then on the count is certain, and what is older is not news.
+    # Also where nobody was inside: the count is certain then, and what is older is not news.
     turn.note("site.swept", at, {"members": sorted(presence.inside), "guests": presence.guests})
     presence.sweep(at)
 
@@ -275,10 +275,12 @@ def _follow_authorization(turn: Turn, watch: Watch) -> None:
     """Hold the watch under its authorization as it is now, or another of its guardian's."""
     if watch.authorization is None or watch.authorized is None:
         return
+    # A clock that was put back is no reason to close.
+    at = max(turn.now, watch.tenures[-1].start)
     theirs = turn.policy.authorizations.get(watch.authorized, ())
     found = next((a for a in theirs if a.id == watch.authorization), None)
-    if found is None or not found.allows_holding(turn.now):
-        found = turn.policy.holding(watch.guardian, turn.now)
+    if found is None or not found.allows_holding(at):
+        found = turn.policy.holding(watch.guardian, at)
     if found is None:
         begin_closing(turn, turn.now, BY_REVOCATION)
     else:

@@ -305,7 +305,7 @@ class DoorNode:
             self.power_off()
             self.world.after(self.world.chance("disk").uniform(5.0, 120.0), self.power_on)
             return
-        self.witness.ends(self.id, unit.rules, wrong)
+        self.witness.ends(self.id, unit.rules, wrong, waits=unit.has_unsaved)
         if unit.wants_restart:
             self.restart()
 

@@ -68,6 +68,7 @@ class Result:
         has: the faults and habits that it had, by name.
         counts: how often what happened.
         digest: of the whole trace; the same for the same plan.
+        start: the true time at which it began, UTC.
     """
 
     plan: Plan
@@ -76,6 +77,7 @@ class Result:
     counts: Counter[str]
     steps: int
     digest: str
+    start: datetime
     trace: Sequence[Happened] = field(repr=False)
     lines: Sequence[str] = field(repr=False)
 
@@ -215,6 +217,7 @@ class _Evening:
             counts=self.world.counts,
             steps=self.world.steps,
             digest=self.world.digest(),
+            start=self.world.start,
             trace=self.world.trace,
             lines=[self.world.line(one) for one in self.world.trace[-400:]],
         )

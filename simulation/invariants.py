@@ -96,6 +96,7 @@ class DoorSeen:
     commands: dict[str, datetime] = field(default_factory=dict)
     held_under: str | None = None
     is_held: bool = False
+    waits: bool = False
     unlocks: int = 0
     obeyed: list[str] = field(default_factory=list)
 
@@ -183,9 +184,10 @@ class Witness:
                     tap.taken_s = self.world.now_s
                     break
 
-    def ends(self, door: DoorId, rules: Door, wrong: str | None) -> None:
+    def ends(self, door: DoorId, rules: Door, wrong: str | None, *, waits: bool) -> None:
         """A unit has done its turn."""
         seen = self.door(door)
+        seen.waits = waits
         seen.policy, seen.is_held = rules.policy, rules.is_held
         self._holds(door, seen, rules)
         seen.taps = [t for t in seen.taps if t.at_s > self.world.now_s - _KEPT_S]
@@ -244,12 +246,15 @@ class Witness:
             self._obeyed(door, seen, data)
         elif kind == "gardien.passage.started":
             seen.held_under = data["watch"]
+            self.world.count("passage.started")
         elif kind == "gardien.passage.ended" and data.get("cause") == "gesture":
             # What is shown for it is that green is over.
             self.shown(door, Signal.GRANTED)
         elif kind == "gardien.watch.opened":
             off = from_rfc3339(record["time"]) - self.world.now
             self.told_by_doors[str(data["watch"])] = off
+        elif kind == "gardien.passage.ended":
+            self.world.count(kind.removeprefix("gardien."))
         elif kind in {"gardien.access.granted", "gardien.access.denied"}:
             self._answered(door, seen, record)
 
@@ -257,6 +262,7 @@ class Witness:
         """A transaction of the server is committed."""
         for effect in effects:
             if isinstance(effect, Credit):
+                self.world.count("credited")
                 seen = self.watches.get(effect.watch)
                 if seen is None:
                     self.protest(10, f"watch {effect.watch} credits, and was never opened")
@@ -273,6 +279,7 @@ class Witness:
         if what == "access.decided":
             self._decided(effect, data)
         elif what.startswith("watch."):
+            self.world.count(what)
             self._of_watch(what.removeprefix("watch."), effect, data)
         elif what == "occupancy.changed" and min(data["present"], data["margin"]) < 0:
             self.protest(10, f"a count below nobody: {data}")
@@ -350,12 +357,14 @@ class Witness:
             tap.is_answered = True
         if record["type"] != "gardien.access.granted" or data["reader"] != "in":
             return
+        self.world.count("granted alone" if data["offline"] else "granted by the server")
         if data["offline"]:
             self._granted_alone(door, seen, record, badge)
             return
         self._granted_by_server(door, data)
         taken_s = tap.taken_s if tap is not None else None
-        if taken_s is not None and now_s - taken_s > WAITS_S + 0.01:
+        # What waited in memory for the disk is written late, and was used in time.
+        if taken_s is not None and not seen.waits and now_s - taken_s > WAITS_S + 0.01:
             self.protest(6, f"{door} used an answer that came {now_s - taken_s:.2f} s late")
 
     def _granted_by_server(self, door: DoorId, data: dict[str, Any]) -> None:

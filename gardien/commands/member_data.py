@@ -73,7 +73,10 @@ def erase_(*, member: str, yes: bool) -> None:
     help="Holds the password in its first line. Without it you are asked.",
 )
 def password(*, member: str, email: str | None, password_file: Path | None) -> None:
-    """Make a log-in of the dashboard for a MEMBER, or give theirs another password."""
+    """Make a log-in of the dashboard for a MEMBER, or give theirs another password.
+
+    With another password, whoever is logged in by it has to log in anew.
+    """
     with open_installation(this_call().data) as installation:
         with installation.database.reading() as connection:
             person = registry.find_member(connection, member)

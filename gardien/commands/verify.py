@@ -8,7 +8,7 @@ from gardien.progress import progress_bar
 from gardien.tables import JSON_OPTION, print_json
 from server.installation import open_installation
 from server.ledger import sources
-from server.verify import ChainReport, verify_chain
+from server.verify import ChainReport, testimony, verify_chain
 
 
 @click.command(epilog=examples("gardien verify", "gardien --data /srv/gardien verify --json"))
@@ -30,8 +30,9 @@ def command(*, as_json: bool) -> None:
             for source in sources(connection, SiteId(site.id))
         ]
         with progress_bar("checking chains", len(chains)) as advance:
+            heard = {site: testimony(connection, site) for site in dict(chains)}
             for site, source in chains:
-                reports.append(verify_chain(connection, site, source))
+                reports.append(verify_chain(connection, site, source, heard[site]))
                 advance(1)
     if as_json:
         print_json(reports)

@@ -109,16 +109,22 @@ def _row(watch: Watch, here: Here, language: str) -> tuple[object, ...]:
 
 
 def _past_row(data: dict[str, Any], here: Here, language: str) -> tuple[object, ...]:
-    credited = ", ".join(f"{who} {minutes} min" for who, minutes in data["minutes"].items())
-    guardians = dict.fromkeys(held["guardian"] for held in data["held"])
+    guardians = dict.fromkeys(held["guardian"] for held in data["held"] if held["guardian"])
     return (
         _PHASES[language][Phase.CLOSED],
         here.told(_instant(data["opened"])),
         here.told(_instant(data["closed"])),
         ", ".join(guardians),
         data["title"],
-        credited or None,
+        _credited(data["minutes"]) or None,
     )
+
+
+def _credited(minutes: dict[str, int] | int) -> str:
+    """Say who was credited how much; of a watch whose guardians are forgotten, the sum."""
+    if isinstance(minutes, int):
+        return f"{minutes} min"
+    return ", ".join(f"{who} {earned} min" for who, earned in minutes.items())
 
 
 def _instant(text: str | datetime) -> datetime:

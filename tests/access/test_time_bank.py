@@ -185,6 +185,11 @@ def test_a_posting_has_what_its_cause_asks_for_and_nothing_else(changes: dict[st
         Posting(**fields | changes)
 
 
+def test_a_single_minute_is_earned_and_spent() -> None:
+    assert earned(1).minutes == 1
+    assert (spent(1).minutes, spent(1).at, spent(1).month) == (-1, NOW, NOVEMBER)
+
+
 def test_a_long_watch_at_a_high_rate_is_credited_whole() -> None:
     assert earned(MOST_MINUTES + 15).minutes == 60_015
 
@@ -215,6 +220,12 @@ def test_a_month_begins_at_the_sites_midnight(clock: datetime, month: str) -> No
     assert clock in parse_month(month).span(PARIS)
 
 
+def test_a_month_begins_at_the_first_of_two_midnights() -> None:
+    # In Havana the clock goes from 1:00 back to midnight on the first of November 2026.
+    start = NOVEMBER.span(ZoneInfo("America/Havana")).start
+    assert start == datetime(2026, 11, 1, 4, tzinfo=UTC)
+
+
 @given(
     st.integers(1980, 2100),
     st.integers(1, 12),
@@ -238,6 +249,7 @@ def test_what_is_no_month_is_refused(text: str) -> None:
 def test_a_statement_goes_from_what_there_was_to_what_there_is() -> None:
     found = statement_of(ZOE, NOVEMBER, 15, [earned(90), spent(60), corrected(-10)])
     assert [line.balance for line in found.lines] == [105, 45, 35]
+    assert (found.member, found.month) == (ZOE, NOVEMBER)
     assert (found.opening, found.closing) == (15, 35)
     assert [found.total(cause) for cause in Cause] == [90, -10, -60]
     assert statement_of(ZOE, NOVEMBER, 15, []).closing == 15

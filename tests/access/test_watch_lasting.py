@@ -61,6 +61,14 @@ def test_news_of_an_earlier_badge_shortens_nothing() -> None:
     assert renew(watch, OPENED + 3 * HOUR) == watch
 
 
+def test_a_watch_kept_by_an_older_version_knows_its_end_only() -> None:
+    older = replace(opened(), granted_until=None)
+    assert renew(older, OPENED + HOUR) == older
+    assert renew(replace(opened(), renewed_at=None), OPENED + HOUR).over_by == older.over_by
+    theirs = replace(FAIR, id="theirs", guardian=HUGO)
+    assert hand_over(older, HUGO, OPENED + HOUR, theirs).authorization == "theirs"
+
+
 def test_a_watch_that_is_over_is_not_renewed() -> None:
     for late in (start_closing(opened(), OPENED + HOUR), close(opened(), OPENED + HOUR)):
         assert renew(late, OPENED + 2 * HOUR) == late

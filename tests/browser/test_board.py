@@ -216,3 +216,19 @@ def test_beside_a_refusal_one_can_ask_why(
     found = Axe().run(page).response["violations"]
     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
     shoot(page, f"why-{width}-{scheme}")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_member_makes_a_secret_address_for_their_calendar(
+    url: str, new_page: NewPage, world: Any, shoot: Any, width: int
+) -> None:
+    page = new_page(width=width)
+    log_in(page, url, world)
+    page.goto(f"{url}/me")
+    page.get_by_role("button", name="Créer une adresse secrète").click()
+    address = page.get_by_label("L'Atelier, Malakoff")
+    assert f"{url}/calendar/malakoff.ics?key=" in address.input_value()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    shoot(page, f"me-calendar-{width}")

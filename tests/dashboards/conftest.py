@@ -22,10 +22,11 @@ from access.journal import Head, chained
 from access.messages import AccessRequest, DoorState
 from access.model import Audience, Plan, Reader, Status
 from dashboards.app import create_app, hub_of
-from dashboards.parts import Demo, DemoBadge, SpaceCard
+from dashboards.parts import Demo, DemoBadge
 from runtime.clock import DemoClock
 from server import ledger, registry, sessions
 from server.accounts import set_password
+from server.database import Database
 from server.effects import Answer
 from server.events import (
     Asked,
@@ -63,6 +64,11 @@ id = "malakoff"
 name = "L'Atelier, Malakoff"
 zone = "Europe/Paris"
 capacity = 40
+[site.public]
+url = "https://atelier.example.org/"
+logo = "https://atelier.example.org/logo.png"
+email = "bonjour@example.org"
+address = "12 rue de l'Exemple, 92240 Malakoff, France"
 [site.hours]
 mon = ["09:00-18:30"]
 tue = ["09:00-18:30"]
@@ -131,6 +137,7 @@ class Place:
     installation: Installation
     history: History
     follower: HistoryFollower
+    cursors: Database
     heads: dict[DoorId, Head] = field(default_factory=dict)
     asked: int = 0
     out: Reader = Reader.OUT
@@ -226,7 +233,9 @@ def open_place(folder: Path) -> Iterator[Place]:
     ):
         history.prepare()
         follower = HistoryFollower(source=installation.database, cursors=cursors, history=history)
-        place = Place(installation=installation, history=history, follower=follower)
+        place = Place(
+            installation=installation, history=history, follower=follower, cursors=cursors
+        )
         with installation.database.reading() as connection:
             for door in (MAIN, LAB):
                 place.heads[door] = ledger.head(connection, SITE, door)
@@ -400,19 +409,9 @@ def make_demo(place: Place) -> Demo:
     )
 
 
-SPACES = {
-    SITE: SpaceCard(
-        url="https://atelier.example.org/",
-        logo="https://atelier.example.org/logo.png",
-        email="bonjour@example.org",
-        address="12 rue de l'Exemple, 92240 Malakoff, France",
-    )
-}
-
-
 @pytest.fixture
 def app(place: Place) -> Iterator[Flask]:
-    app = make_app(place, demo=make_demo(place), spaces=SPACES)
+    app = make_app(place, demo=make_demo(place))
     with hub_of(app):
         yield app
 

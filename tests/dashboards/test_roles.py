@@ -19,6 +19,8 @@ ROLES = {
 
 MAY = {
     Who.ANYONE: {"nobody", "member", "guardian", "on watch", "staff"},
+    Who.OPERATOR: {"nobody", "member", "guardian", "on watch", "staff"},
+    Who.HALL: {"nobody", "member", "guardian", "on watch", "staff"},
     Who.MEMBER: {"member", "guardian", "on watch", "staff"},
     Who.KEEPER: {"guardian", "on watch", "staff"},
     Who.IN_CHARGE: {"on watch", "staff"},
@@ -32,13 +34,14 @@ WANTED = {
     "/watch/roll-call": Who.IN_CHARGE,
     "/me": Who.MEMBER,
     "/me/data.json": Who.MEMBER,
-    "/kiosk": Who.ANYONE,
-    "/live/numbers": Who.ANYONE,
+    "/kiosk": Who.HALL,
+    "/live/numbers": Who.HALL,
     "/spaceapi.json": Who.ANYONE,
     "/healthz": Who.ANYONE,
     "/readyz": Who.ANYONE,
+    "/metrics": Who.OPERATOR,
     "/api/v1/openapi.json": Who.ANYONE,
-    "/api/v1/occupancy": Who.ANYONE,
+    "/api/v1/occupancy": Who.HALL,
     "/api/v1/watch": Who.KEEPER,
     "/api/v1/doors": Who.KEEPER,
     "/static/gardien.css": Who.ANYONE,
@@ -51,6 +54,8 @@ POSTS = {
     "/watch/offer": Who.KEEPER,
     "/watch/take": Who.KEEPER,
     "/demo/tap": Who.KEEPER,
+    "/me/calendar": Who.MEMBER,
+    "/me/calendar/forget": Who.MEMBER,
     "/logout": Who.MEMBER,
 }
 
@@ -58,6 +63,7 @@ ELSEWHERE = {
     "/login",
     "/language/<code>",
     "/static/<path:filename>",
+    "/calendar/<slug>.ics",
     "/why/<int:entry>",
     "/api/v1/why/<int:entry>",
 }

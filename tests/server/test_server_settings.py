@@ -153,3 +153,49 @@ def test_loading_does_not_read_the_environment(
     monkeypatch.setenv("HOME", "/nowhere")
     text = GOOD.replace("keys/mqtt.password", "~/$HOME")
     assert load(tmp_path, text).mqtt.password_file == tmp_path / "~/$HOME"
+
+
+PUBLIC = """
+[site.public]
+url = "https://example.org/"
+logo = "https://example.org/logo.png"
+email = "bonjour@example.org"
+"""
+
+
+def test_a_site_tells_the_public_nothing_unless_it_says_so(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).sites[0].public is None
+    public = load(tmp_path, GOOD.replace("[site.hours]", f"{PUBLIC}[site.hours]")).sites[0].public
+    assert public is not None
+    assert (public.email, public.address) == ("bonjour@example.org", None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"https://example.org/"', '"example.org"', 'url = "example.org": write an address'),
+        ('"bonjour@example.org"', '"bonjour"', 'email = "bonjour": write an e-mail address'),
+        ("logo =", "address = 7\nlogo =", "address = 7: write a postal address on one line"),
+        ("logo =", "# logo =", "logo: is missing; write an address"),
+    ],
+)
+def test_what_a_site_tells_the_public_is_checked(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    public = PUBLIC.replace(old, new)
+    assert f'site["malakoff"].public.{said}' in refusal(
+        tmp_path, "[site.hours]", f"{public}[site.hours]"
+    )
+
+
+def test_the_halls_screen_is_for_private_networks_unless_others_are_named(tmp_path: Path) -> None:
+    assert "192.168.0.0/16" in load(tmp_path, GOOD).dashboard.kiosk_networks
+    table = '[dashboard]\nkiosk_networks = ["192.0.2.0/24", "2001:db8::7"]\n[[site]]'
+    named = load(tmp_path, GOOD.replace("[[site]]", table, 1)).dashboard.kiosk_networks
+    assert named == ("192.0.2.0/24", "2001:db8::7/128")
+
+
+@pytest.mark.parametrize("network", ['"192.168.1.7/16"', '"home"', "7", '"10.0.0.0/33"', '""'])
+def test_a_network_that_is_none_is_refused(tmp_path: Path, network: str) -> None:
+    table = f"[dashboard]\nkiosk_networks = [{network}]\n[[site]]"
+    assert "write a network such as" in refusal(tmp_path, "[[site]]", table)

@@ -410,6 +410,13 @@ def test_an_event_that_is_made_longer_or_shorter_takes_the_watch_with_it(house: 
     assert house.told("watch.closing")[0][1] == at("20:30")
 
 
+def test_a_clock_that_is_put_back_closes_nothing(house: House) -> None:
+    house.enter(ANNA, "18:15")
+    house.policy = changed(house.policy)
+    house.tick("17:40")
+    assert house.watch.closing_since is None
+
+
 def test_who_is_put_on_the_list_during_the_watch_may_come(house: House) -> None:
     listed = talk(ANNA, audience=Audience.REGISTERED, registered=frozenset({DORA}))
     house.policy = rules(listed)

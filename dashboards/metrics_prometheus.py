@@ -1,0 +1,204 @@
+"""What operators watch, in Prometheus' format. The only module that imports prometheus_client.
+
+Names follow https://prometheus.io/docs/practices/naming/. No name, member or badge is in them.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection
+
+from access.ids import MemberId, SiteId
+from access.policy import Reason
+from runtime.clock import Clock
+from server import follower, ledger
+from server.board import Contact, DoorView, Occupancy, Person
+from server.board_events import is_line, to_happening
+from server.board_reader import BoardReader
+from server.database import Database
+from server.settings import SiteSettings
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+
+_OPEN: Final = ("hours", "watch", "closing", "closed")
+_DECISIONS: Final = (
+    "gardien.access.decided",
+    "gardien.access.granted",
+    "gardien.access.denied",
+)
+_REASONS: Final = frozenset(reason.value for reason in Reason)
+_BATCH: Final = 1_000
+_MOST_BATCHES: Final = 50
+"""A scrape reads so many batches at the most; what is left, the next one reads."""
+
+
+class Metrics:
+    """What is told to Prometheus; safe to use from several threads.
+
+    Args:
+        database: where the ledger is.
+        reader: reads what the pages show.
+        sites: from the settings.
+        clock: the time.
+        cursors: where the history's follower notes how far it is; None to leave its lag out.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        reader: BoardReader,
+        sites: Sequence[SiteSettings],
+        clock: Clock,
+        cursors: Database | None = None,
+    ) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Sites(reader, sites, clock))
+        self._registry.register(_Decisions(database))
+        if cursors is not None:
+            self._registry.register(_Lag(database, cursors))
+
+    def scrape(self) -> bytes:
+        """Write all metrics as they are now. Blocks for the database.
+
+        Raises:
+            DatabaseError: not now.
+        """
+        return generate_latest(self._registry)
+
+
+class _Sites(Collector):
+    """The numbers of each site and the condition of each door."""
+
+    def __init__(self, reader: BoardReader, sites: Sequence[SiteSettings], clock: Clock) -> None:
+        self._reader, self._sites, self._clock = reader, sites, clock
+
+    def collect(self) -> Iterator[Metric]:
+        ids = [SiteId(site.id) for site in self._sites]
+        yield from _numbers({one: self._reader.occupancy(one) for one in ids})
+        doors = {one: self._reader.doors(one) for one in ids}
+        yield from _doors(doors, self._clock.now())
+
+
+class _Decisions(Collector):
+    """How often each reason was given, counted on from entry to entry of the ledger.
+
+    It counts from the first scrape on, as a counter begins again with its program.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock: Final = threading.Lock()
+        self._done: int | None = None
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+
+    def collect(self) -> Iterator[Metric]:
+        with self._lock:
+            with self._database.reading() as connection:
+                self._count(connection)
+            counts = dict(self._counts)
+        family = CounterMetricFamily(
+            "gardien_decisions",
+            "Badges that were decided on, by reason, since the first scrape of this program.",
+            labels=("site", "granted", "reason"),
+        )
+        for labels, count in sorted(counts.items()):
+            family.add_metric(labels, count)
+        yield family
+
+    def _count(self, connection: Connection) -> None:
+        end = ledger.last_id(connection)
+        done = end if self._done is None else self._done
+        for _ in range(_MOST_BATCHES):
+            found = ledger.read(connection, after_id=done, limit=_BATCH, kinds=_DECISIONS)
+            self._counts.update(filter(None, map(_labels, found)))
+            # Noted at once: should the next batch fail, this one must not count again.
+            self._done = done = end if len(found) < _BATCH else found[-1].id
+            if done >= end:
+                return
+
+
+class _Lag(Collector):
+    """How far the history is behind the ledger."""
+
+    def __init__(self, database: Database, cursors: Database) -> None:
+        self._database, self._cursors = database, cursors
+
+    def collect(self) -> Iterator[Metric]:
+        with self._cursors.reading() as connection:
+            done = ledger.cursor(connection, follower.NAME)
+        with self._database.reading() as connection:
+            end = ledger.last_id(connection)
+        family = GaugeMetricFamily(
+            "gardien_follower_lag_entries",
+            "Entries of the ledger that a follower has still to do.",
+            labels=("follower",),
+        )
+        family.add_metric((follower.NAME,), max(0, end - done))
+        yield family
+
+
+def _numbers(seen: Mapping[SiteId, Occupancy]) -> Iterator[Metric]:
+    values = {
+        "present": ("People likely inside.", "present"),
+        "margin": ("How far the count may be out: this many more may be inside.", "margin"),
+        "members": ("Members inside at the most.", "members"),
+        "guests": ("Guests inside.", "guests"),
+        "capacity": ("The most people that the site may hold.", "capacity"),
+    }
+    for name, (words, attribute) in values.items():
+        family = GaugeMetricFamily(f"gardien_{name}", words, labels=("site",))
+        for site, numbers in seen.items():
+            family.add_metric((site,), getattr(numbers, attribute))
+        yield family
+    family = GaugeMetricFamily(
+        "gardien_open", "What keeps the site open: 1 for the one that does.", labels=("site", "by")
+    )
+    for site, numbers in seen.items():
+        for by in _OPEN:
+            family.add_metric((site, by), float(numbers.open == by))
+    yield family
+
+
+def _doors(seen: Mapping[SiteId, Sequence[DoorView]], now: datetime) -> Iterator[Metric]:
+    labels = ("site", "door")
+    online = GaugeMetricFamily(
+        "gardien_door_online", "Whether the door is in reach, and has been heard of.", labels=labels
+    )
+    queue = GaugeMetricFamily(
+        "gardien_door_queue", "Records that the door has still to hand in.", labels=labels
+    )
+    age = GaugeMetricFamily(
+        "gardien_door_news_age_seconds", "Time since the door was last heard of.", labels=labels
+    )
+    for site, doors in seen.items():
+        for door in doors:
+            key = (str(site), str(door.id))
+            online.add_metric(key, float(door.contact is Contact.ONLINE))
+            if door.queue is not None:
+                queue.add_metric(key, door.queue)
+            if door.heard_at is not None:
+                age.add_metric(key, max(0.0, (now - door.heard_at).total_seconds()))
+    yield from (online, queue, age)
+
+
+def _labels(entry: ledger.StoredEntry) -> tuple[str, str, str] | None:
+    """Give the labels of a decision; None for an entry that tells of one a second time."""
+    if not is_line(entry):
+        return None
+    line = to_happening(entry, _nobody, {})
+    if line.is_granted is None:
+        return None
+    # A door may say what it likes: of its words no label is made.
+    reason = line.reason if str(line.reason) in _REASONS else "other"
+    return str(entry.site), str(line.is_granted).lower(), str(reason)
+
+
+def _nobody(member: MemberId) -> Person:
+    return Person(id=member, name="")

@@ -1,0 +1,82 @@
+"""`gardien simulate`: tell one simulated evening, with its faults, as a story."""
+
+import json
+
+import click
+
+from gardien.call import examples
+from gardien.language import LANGUAGE_OPTION, chosen_language
+
+
+@click.command(
+    epilog=examples("gardien simulate --seed 7", "gardien simulate --seed 7 --days 3 --all")
+)
+@click.option("--seed", type=int, required=True, help="Decides everything that chance decides.")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="How long it lasts.")
+@click.option(
+    "--hours",
+    type=click.FloatRange(min=0, min_open=True),
+    default=14.0,
+    show_default=True,
+    help="How long it lasts, where --days is not given.",
+)
+@click.option("--all", "is_whole", is_flag=True, help="Tell every badge and every door, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+@LANGUAGE_OPTION
+def command(
+    *,
+    seed: int,
+    days: float | None,
+    hours: float,
+    is_whole: bool,
+    as_json: bool,
+    language: str | None,
+) -> None:
+    """Simulate an evening of a site: four doors, a server, some thirty people, and faults.
+
+    The door and the gate are the real ones; the network, the disks, the clocks and the people are
+    models, and chance decides what goes wrong. The same seed always tells the same story. Exit
+    status: 0 if every invariant held, 1 if not.
+    """
+    # Loaded here: the door, the server and the printer of tables take a while.
+    from rich.console import Console  # noqa: PLC0415
+
+    from simulation.evening import Plan, simulate  # noqa: PLC0415
+    from simulation.story import ending, is_calm, title, told  # noqa: PLC0415
+
+    plan = Plan(seed=seed, hours=hours if days is None else days * 24.0)
+    result = simulate(plan)
+    violation = result.violation
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "seed": seed,
+                    "hours": plan.hours,
+                    "steps": result.steps,
+                    "digest": result.digest,
+                    "faults": list(result.has),
+                    "counts": dict(sorted(result.counts.items())),
+                    "invariant": None if violation is None else violation.number,
+                    "violation": None if violation is None else violation.text,
+                }
+            )
+        )
+    else:
+        words = "fr" if chosen_language(language) == "fr" else "en"
+        console = Console(highlight=False, soft_wrap=True)
+        console.rule(title(plan, result, "fr" if words == "fr" else "en"))
+        console.print(", ".join(result.has), style="dim", markup=False)
+        lines = told(result, "fr" if words == "fr" else "en")
+        for happened, (moment, who, what) in zip(result.trace, lines, strict=True):
+            calm = is_calm(happened)
+            if is_whole or not calm:
+                style = None if calm else "yellow"
+                console.print(f"{moment}  {who:9}  {what}", style=style, markup=False)
+        console.print(
+            ending(result, "fr" if words == "fr" else "en"),
+            style="bold green" if violation is None else "bold red",
+            markup=False,
+        )
+    if violation is not None:
+        raise click.exceptions.Exit(1)
