@@ -109,7 +109,14 @@ class WatchKnowledge:
     ) -> Iterator[Effect]:
         if verdict.watch is None or policy is None:
             return
-        watch = open_watch(verdict.watch, authorization, door, now.at, policy.closing_delay)
+        watch = open_watch(
+            verdict.watch,
+            authorization,
+            door,
+            now.at,
+            policy.closing_delay,
+            longest=policy.longest_watch,
+        )
         yield note(
             "watch.opened",
             now,
@@ -144,7 +151,9 @@ class WatchKnowledge:
             else _most_careful(policy, now.at)
         )
         if found is not None:
-            watch = open_watch(watch_id, found, door, now.at, policy.closing_delay)
+            watch = open_watch(
+                watch_id, found, door, now.at, policy.closing_delay, longest=policy.longest_watch
+            )
             yield from self._begin(watch if opens else replace(watch, is_confirmed=True), now)
 
     def _hear_again(self, watch: Watch, verdict: Verdict, policy: Policy) -> Iterator[Effect]:

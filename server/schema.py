@@ -59,7 +59,14 @@ ledger: Final = Table(
     ),
     Index(None, "site", "id"),
     Index(None, "site", "time"),
-    Index(None, "member", "time"),
+    # Of those who are not forgotten yet alone, so that it stays small and can be made anew nightly.
+    Index(
+        "ix_ledger_member_time",
+        "member",
+        "time",
+        sqlite_where=text("member IS NOT NULL"),
+        postgresql_where=text("member IS NOT NULL"),
+    ),
     comment="What happened, once and for good. Rows are only ever added.",
     # Ids are not used again after a purge: a follower's cursor would pass over them.
     sqlite_autoincrement=True,

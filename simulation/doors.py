@@ -31,6 +31,7 @@ from simulation.world import World
 IDLE_S: Final = 240.0
 """How long a door's loop sleeps when nothing happens; a real one wakes twice a second."""
 
+_MOST_TURNS: Final = 10_000
 _UNSAVED_S: Final = 1.0
 _VERSION: Final = "simulated"
 
@@ -280,8 +281,12 @@ class DoorNode:
             return
         self._is_busy = True
         try:
-            while self._queue and self.unit is not None:
+            for _ in range(_MOST_TURNS):
+                if not self._queue or self.unit is None:
+                    break
                 self._turn(self._next())
+            else:
+                self.witness.protest(12, f"{self.id} spins: it wants to be woken at once, for ever")
         finally:
             self._is_busy = False
         self._sleep()

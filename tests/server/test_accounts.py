@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from access.ids import MemberId, SiteId
 from access.model import Plan, Status
-from server import accounts, registry
+from server import accounts, registry, sessions
 from server.accounts import (
     Account,
     PasswordRefusedError,
@@ -171,3 +171,14 @@ def test_when_the_password_changed_is_kept(place: Database) -> None:
     set_password(place, "anna@example.org", ANNA, "cinq mots au hasard pur", later)
     with place.reading() as connection:
         assert connection.execute(select(account.c.changed_at)).scalar_one() == later
+
+
+def test_another_password_ends_all_sessions_of_that_log_in_and_no_others(place: Database) -> None:
+    set_password(place, "bob@example.org", MemberId("bob"), WORDS, NOW)
+    with place.writing() as connection:
+        mine = [sessions.begin(connection, "anna@example.org", NOW) for _ in range(2)]
+        others = sessions.begin(connection, "bob@example.org", NOW)
+    set_password(place, "Anna@Example.org", ANNA, "cinq mots au hasard pur", NOW)
+    with place.reading() as connection:
+        assert [sessions.find(connection, token, NOW) for token in mine] == [None, None]
+        assert sessions.find(connection, others, NOW) is not None

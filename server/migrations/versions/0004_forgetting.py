@@ -10,7 +10,16 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make both tables, and the index."""
+    """Make both tables and the index; leave out of the members' index who is forgotten."""
+    op.drop_index(op.f("ix_ledger_member_time"), table_name="ledger")
+    op.create_index(
+        "ix_ledger_member_time",
+        "ledger",
+        ["member", "time"],
+        unique=False,
+        sqlite_where=sa.text("member IS NOT NULL"),
+        postgresql_where=sa.text("member IS NOT NULL"),
+    )
     op.create_index(op.f("ix_ledger_site_time"), "ledger", ["site", "time"], unique=False)
     op.create_table(
         "forgetting",
