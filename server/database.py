@@ -161,6 +161,24 @@ class Database:
         with self._our_errors(may_write=False), self._reading.begin() as connection:
             yield connection
 
+    def maintain(self, *statements: str) -> None:
+        """Run statements of SQLite that belong into no transaction: REINDEX, VACUUM.
+
+        Blocks until they are done, and all who write meanwhile. On PostgreSQL it does nothing.
+
+        Raises:
+            DatabaseError: not now.
+        """
+        if not self.is_sqlite:
+            return
+        with self._our_errors(), closing(self.engine.raw_connection()) as pooled:
+            driver: Any = pooled.driver_connection
+            for statement in (*_BEGIN["write"][:1], *statements):
+                try:
+                    driver.execute(statement).close()
+                except sqlite3.Error as error:
+                    raise OperationalError(statement, None, error) from error
+
     def checkpoint(self) -> bool:
         """Empty SQLite's write-ahead log, so that nothing that was overwritten is left in it.
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -50,6 +51,11 @@ _REST_S: Final = 0.1
 _TRIES: Final = 20
 _TRY_EVERY_S: Final = 0.25
 _DAY: Final = timedelta(days=1)
+# SQLite wipes what it deletes, but not what it has moved from one page to another before. To write
+# the index of members anew wipes that, and is quick; to write a whole file anew is for small ones.
+_INDEX: Final = "REINDEX ix_ledger_member_time"
+_WHOLE: Final = "VACUUM"
+_SMALL_BYTES: Final = 32_000_000
 # Points that came late, after an outage of the history, are counted in as well.
 _AGAIN: Final = timedelta(days=31)
 _RUN: Final = "run"
@@ -124,7 +130,12 @@ class Forgetter:
         )
 
     def forget(
-        self, now: datetime, *, is_dry: bool = False, advance: Advance = lambda _: None
+        self,
+        now: datetime,
+        *,
+        is_dry: bool = False,
+        is_thorough: bool = False,
+        advance: Advance = lambda _: None,
     ) -> Forgotten:
         """Forget all that has been kept for long enough. Blocks until it is done.
 
@@ -133,6 +144,8 @@ class Forgetter:
         Args:
             now: the time of the server, aware.
             is_dry: change nothing, and say what would be forgotten.
+            is_thorough: write SQLite's file anew however large it is: nobody else can write
+                meanwhile. Small ones are in any case.
             advance: told how many entries of the ledger were looked at.
 
         Raises:
@@ -152,6 +165,7 @@ class Forgetter:
         for site in self._sites():
             forget_in_state(self._database, site, now - self._kept_at(site))
         points, problem = self._history(now)
+        self._wipe(is_thorough=is_thorough)
         self._mark(_RUN, now)
         self._mark(_UNKNOWN_RUN, now)
         return Forgotten(
@@ -297,6 +311,14 @@ class Forgetter:
     def _mark(self, what: str, now: datetime, site: str = _ALL_SITES) -> None:
         with self._database.writing() as connection:
             set_mark(connection, site, what, Mark(until=now))
+
+    def _wipe(self, *, is_thorough: bool) -> None:
+        """Overwrite what SQLite has left in the gaps of its pages."""
+        file = self._database.engine.url.database
+        if not self._database.is_sqlite or file is None:
+            return
+        is_small = Path(file).stat().st_size <= _SMALL_BYTES
+        self._database.maintain(_WHOLE if is_thorough or is_small else _INDEX)
 
     def _empty(self, database: Database) -> bool:
         """Empty the database's log; others read and write, so it may take some tries."""

@@ -74,6 +74,7 @@ class SiteState:
     Attributes:
         presence: who is inside.
         watch: the watch that runs, if any.
+        watch_heard_at: when the server heard that it was opened, by its own clock.
         peak: the most people present at once in this watch.
         peak_guests: the most guests at once in this watch.
         doors: what is known of each door that has been heard of.
@@ -87,6 +88,7 @@ class SiteState:
 
     presence: Presence = field(default_factory=Presence)
     watch: Watch | None = None
+    watch_heard_at: datetime | None = None
     peak: int = 0
     peak_guests: int = 0
     doors: dict[DoorId, DoorTrack] = field(default_factory=dict)

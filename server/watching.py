@@ -53,7 +53,7 @@ def begin(
     watch = open_watch(
         watch_id(request), authorization, door, at, policy.closing_delay, longest=longest
     )
-    turn.state.watch = watch
+    turn.state.watch, turn.state.watch_heard_at = watch, turn.now
     turn.state.vetted = policy.version
     turn.state.peak = turn.state.presence.present
     turn.state.peak_guests = turn.state.presence.guests
@@ -303,7 +303,9 @@ def _emptied_at(turn: Turn, closing_since: datetime) -> datetime:
 def _is_unopened(turn: Turn, watch: Watch) -> bool:
     """Whether the door, which is in reach, has had time to say that it was opened, and has not."""
     track = turn.state.door(watch.door)
-    waited = turn.now >= watch.opened_at + UNOPENED_AFTER
+    # From when it was heard of: a door on its own tells late, and its clock may be behind.
+    heard_at = turn.state.watch_heard_at or watch.opened_at
+    waited = turn.now >= heard_at + UNOPENED_AFTER
     return not watch.is_confirmed and waited and track.is_online
 
 

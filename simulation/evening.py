@@ -238,9 +238,7 @@ def shrunk(result: Result) -> Result:
     """Leave out each fault and habit in turn, as long as the same invariant still fails."""
     best = result
     for name in result.has:
-        plan = Plan(
-            seed=best.plan.seed, hours=best.plan.hours, without=best.plan.without | {name}
-        )
+        plan = Plan(seed=best.plan.seed, hours=best.plan.hours, without=best.plan.without | {name})
         again = simulate(plan)
         is_same = again.violation is not None and result.violation is not None
         if is_same and again.violation.number == result.violation.number:  # type: ignore[union-attr]

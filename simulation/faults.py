@@ -402,7 +402,7 @@ class Trouble:
         # Somebody who listens in plays it to another door, and again to this one, later.
         self.broker.publish(Outgoing(topic=of_door(SITE, other, COMMAND), payload=encode(signed)))
         replay = Outgoing(topic=topic, payload=encode(signed))
-        self._later(chance.choice([1.0, 600.0]), lambda: self.broker.publish(replay))
+        self._later(chance.choice([1.0, 7.0, 600.0]), lambda: self.broker.publish(replay))
 
     def _door(self, stream: str) -> DoorNode:
         if self._aim is not None:

@@ -6,6 +6,7 @@ They see what a person sees: whether the door opens. They know nothing of the ma
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from access.ids import DoorId, MemberId
@@ -81,7 +82,7 @@ class People:
             for member in self.rules.members:
                 for _ in range(chance.choice([0, 1, 1, 2, 3])):
                     at_s = day_s + chance.triangular(0.0, min(hours, 10.0) * 3600.0, 4 * 3600.0)
-                    self.world.after(at_s, lambda m=member: self.visit(m))
+                    self.world.after(at_s, partial(self.visit, member))
         for guardian, theirs in self.rules.authorizations.items():
             for one in theirs:
                 self._plan_guardian(guardian, one)
@@ -105,7 +106,7 @@ class People:
             self.world.after(again_s, lambda: door.tap(Reader.IN, card.uid, card.holder))
         for number, seconds in enumerate(_LOOKS_AFTER_S):
             is_last = number == len(_LOOKS_AFTER_S) - 1
-            self.world.after(seconds, lambda last=is_last: self._look(door, card, tries, last))
+            self.world.after(seconds, partial(self._look, door, card, tries, is_last))
 
     def _look(self, door: DoorNode, card: Card, tries: int, is_last: bool) -> None:  # noqa: FBT001 (named above)
         if card.holder in self.inside:
@@ -195,9 +196,7 @@ class People:
         if self._sometimes(_HALF) and self.server.at_desk(CloseAsked(by=guardian)):
             self.world.count("closed_at_desk")
             if self._sometimes(_HALF):
-                self.world.after(
-                    300.0, lambda: self.server.at_desk(RollCallSigned(by=guardian)) and None
-                )
+                self.world.after(300.0, lambda: self.server.at_desk(RollCallSigned(by=guardian)))
         self.leave(guardian)
 
     def _hand_over(self, guardian: MemberId) -> None:

@@ -4,7 +4,6 @@ It compiles a real `Policy` each time that something changes, as the server's po
 """
 
 from collections.abc import Mapping
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from random import Random
@@ -249,5 +248,3 @@ def _evening(chance: Random) -> list[tuple[time, float]]:
     late = (time(23, 0), 2.5)
     night = (time(1, 30), 2.0)
     return [evening, *[one for one in (late, night) if chance.random() < 0.3]]  # noqa: PLR2004
-
-

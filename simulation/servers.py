@@ -150,17 +150,17 @@ class SimulatedGatehouse(Gatehouse):
     def look(self, site: SiteId) -> SiteState:
         """Give the state as it is committed."""
         del site
-        return self._recall()
+        return self._state_now()
 
     def has_due(self, site: SiteId, now: datetime) -> bool:
         """Whether the clock alone would change anything; looks at the rules anew."""
         self._policy = self._policy_of(site)
-        return Gate(self._policy, self._recall()).has_due(now)
+        return Gate(self._policy, self._state_now()).has_due(now)
 
     def _handle(self, site: SiteId, events: Sequence[Event], now: datetime) -> list[Effect]:
         if self._policy is None or not all(isinstance(event, Asked) for event in events):
             self._policy = self._policy_of(site)
-        gate = Gate(self._policy, self._recall())
+        gate = Gate(self._policy, self._state_now())
         answers = self._earlier(events)
         effects: list[Effect] = []
         for event in events:
@@ -171,7 +171,7 @@ class SimulatedGatehouse(Gatehouse):
         self._version = self._books.version
         return effects
 
-    def _recall(self) -> SiteState:
+    def _state_now(self) -> SiteState:
         if self._version != self._books.version:
             self._state, self._version = from_json(self._books.body), self._books.version
         return self._state

@@ -45,7 +45,7 @@ class World:
         self.trace: list[Happened] = []
         self.counts: Counter[str] = Counter()
         self.steps = 0
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._heap: list[tuple[float, int, Callable[[], object]]] = []
         self._number = 0
         self._chances: dict[str, Random] = {}
 
@@ -60,7 +60,7 @@ class World:
             self._chances[name] = Random(f"{self.seed}/{name}")  # noqa: S311 (no secret hangs on it)
         return self._chances[name]
 
-    def after(self, delay_s: float, what: Callable[[], None]) -> None:
+    def after(self, delay_s: float, what: Callable[[], object]) -> None:
         """Do something later; what is due at the same time is done in the order of asking."""
         self._number += 1
         heapq.heappush(self._heap, (self.now_s + max(delay_s, 0.0), self._number, what))

@@ -13,18 +13,23 @@ from server.installation import open_installation
 
 @click.command(epilog=examples("gardien forget --dry-run", "gardien forget"))
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be forgotten.")
+@click.option(
+    "--thorough", is_flag=True, help="Write SQLite's file anew, so that no gap holds a trace."
+)
 @JSON_OPTION
-def command(*, dry_run: bool, as_json: bool) -> None:
+def command(*, dry_run: bool, thorough: bool, as_json: bool) -> None:
     """Forget what has been kept for long enough: see docs/privacy.md for what and how long.
 
     The server does this by itself each night. It may be broken off, and goes on when called again.
+    With --thorough nobody else can write meanwhile: doors decide by themselves for some seconds.
+
     Exit status: 1 if a part of it could not be done now.
     """
     with open_installation(this_call().data) as installation:
         now = installation.clock.now()
         forgetter = Forgetter(installation)
         with progress_bar("forgetting", forgetter.count(now)) as advance:
-            done = forgetter.forget(now, is_dry=dry_run, advance=advance)
+            done = forgetter.forget(now, is_dry=dry_run, is_thorough=thorough, advance=advance)
     if as_json:
         print_json(done)
     else:

@@ -36,3 +36,13 @@ def test_badge_to_lock_explains_itself() -> None:
     done = run("--help")
     assert done.returncode == 0
     assert "--json FILE" in done.stdout
+
+
+def test_decide_at_scale_measures_every_case(tmp_path: Path) -> None:
+    told = tmp_path / "told.json"
+    program = PROGRAM.with_name("decide_at_scale.py")
+    command = [sys.executable, str(program), "--blocks", "1", "--decisions", "10"]
+    subprocess.run([*command, "--json", str(told)], check=False, timeout=120)
+    found = json.loads(told.read_text())
+    assert len(found) == 3
+    assert all(case["ratio"] > 0 for case in found.values())

@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001 (a bug is planted where it would be made: inside)
 """The simulation is tested by bugs that are planted into the product: each is caught.
 
 Each bug is a few lines, kept here beside the number of the invariant that catches it.
@@ -31,7 +32,6 @@ from edge.hands import Hands
 from edge.knowledge import WatchKnowledge
 from edge.latch import Latch
 from edge.obedience import Orders
-from edge.passage import Passage
 from edge.postroom import Postroom
 from edge.verdict import from_server
 from server.database import DatabaseError
@@ -43,7 +43,7 @@ from simulation.disk import SimulatedOutbox
 from simulation.evening import Plan, simulate
 from simulation.servers import Books, SimulatedGatehouse
 
-MOST_SEEDS = 150
+MOST_SEEDS = 60
 """A bug that is not seen in so many evenings counts as missed."""
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -108,15 +108,6 @@ def late_answer_is_taken(patch: pytest.MonkeyPatch) -> None:
             yield from self._conclude(from_server(asked, event), now)
 
     patch.setattr(Door, "_give_up_waiting", give_up)
-    patch.setattr(Door, "_answered", answered)
-
-
-def answer_to_another_request_is_taken(patch: pytest.MonkeyPatch) -> None:
-    def answered(self: Any, event: DecisionReceived, now: Moment) -> Iterator[Effect]:
-        for asked in list(self._waiting.values()):
-            del self._waiting[asked.id]
-            yield from self._conclude(from_server(asked, event), now)
-
     patch.setattr(Door, "_answered", answered)
 
 
@@ -267,16 +258,6 @@ def watch_outlives_a_clock_that_is_set_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WatchKnowledge, "in_doubt", lambda self, now: self.at(now.at))
 
 
-def passage_outlives_a_clock_that_is_set_back(patch: pytest.MonkeyPatch) -> None:
-    real = Passage.end_cause
-
-    def end_cause(self: Passage, knowledge: WatchKnowledge, now: Moment) -> str | None:
-        self.until_mono = now.mono + 3600.0
-        return real(self, knowledge, now)
-
-    patch.setattr(Passage, "end_cause", end_cause)
-
-
 def empty_site_is_swept_without_a_record(patch: pytest.MonkeyPatch) -> None:
     real = server.watching.sweep
 
@@ -311,7 +292,6 @@ PLANTED: list[tuple[Plant, frozenset[int]]] = [
     (answered_before_the_commit, frozenset({6})),
     (acknowledged_before_the_commit, frozenset({4, 12})),
     (late_answer_is_taken, frozenset({6})),
-    (answer_to_another_request_is_taken, frozenset({6})),
     (repeated_records_are_kept_again, frozenset({4, 9})),
     (gaps_are_skipped, frozenset({4, 9})),
     (watch_credits_twice, frozenset({10})),
