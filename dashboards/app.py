@@ -29,6 +29,7 @@ from dashboards.pages_why import why_api, why_pages
 from dashboards.parts import EXTENSION, Demo, Parts, parts, viewer
 from runtime.clock import Clock
 from server.board_reader import BoardReader
+from server.board_state import SILENT_AFTER
 from server.calendar_member import MemberCalendars
 from server.database import Database, DatabaseError
 from server.gatehouse import Gatehouse
@@ -37,6 +38,7 @@ from server.settings import ServerSettings
 
 _log = logging.getLogger(__name__)
 
+_ONE_DAY: Final = timedelta(days=1)
 _MOST_BYTES: Final = 64 * 1024
 _PAGES: Final = (
     board_pages,
@@ -95,7 +97,11 @@ def create_app(
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
         WTF_CSRF_TIME_LIMIT=12 * 3600,
     )
-    reader = BoardReader(database=database, sites=settings.sites, clock=clock)
+    # A demonstration's clock leaps over the dull hours, in which no door could say anything.
+    silent_after = SILENT_AFTER if demo is None else _ONE_DAY
+    reader = BoardReader(
+        database=database, sites=settings.sites, clock=clock, silent_after=silent_after
+    )
     hub = Hub(
         read=lambda: read_marks(reader),
         most=most_streams or max(1, settings.dashboard.threads // 2),

@@ -202,7 +202,7 @@ class Door:
             case Faulted():
                 yield from self._entrance.end_passage(now, cause="fault")
                 yield from self._entrance.relock(now, cause="fault")
-                self._entrance.passes.revoke()
+                yield from self._entrance.take_back(now)
                 yield self._entrance.face.answer(Signal.ALARM, "", now.mono)
             case ReaderHealth():
                 self._readers[event.reader.value] = "ok" if event.is_ok else "failed"

@@ -148,8 +148,16 @@ class Entrance:
         yield from self.relock(now, cause="lockdown", **why)
         if not was_unlocked:
             yield note("lock.locked", now, cause="lockdown", **why)
-        self.passes.revoke()
+        yield from self.take_back(now)
         yield PublishState()
+
+    def take_back(self, now: Moment) -> Iterator[Effect]:
+        """Take back every right to open; a watch whose guardian has not come in never was."""
+        for given in self.passes.given:
+            watch = request_of(self.knowledge.watch, given.request)
+            if watch is not None and not given.is_used:
+                yield from self.knowledge.lapse(watch, now)
+        self.passes.revoke()
 
     def contact(self, now: Moment, *, is_open: bool) -> Iterator[Effect]:
         """The door was opened or closed."""

@@ -20,7 +20,7 @@ class Timekeeping:
 
     Attributes:
         may_leap: whether it may leap ahead, as a demonstration's does.
-        is_unset: whether nothing kept the time while the unit was off, and nobody has told it since.
+        is_unset: whether nothing kept the time while the unit was off and nobody told it since.
         floor: a time that has passed for certain: of the last record, or of the policy.
         last: the moment of the last event.
         has_jumped: whether it has jumped, and nobody has confirmed it since.

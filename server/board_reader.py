@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
@@ -12,6 +13,7 @@ from server import ledger, schema
 from server.board import Board, DoorView, Happening, Occupancy, Person, RollCall, WatchView
 from server.board_events import ALERTS, SHOWN, is_line, members_of, to_happening
 from server.board_state import (
+    SILENT_AFTER,
     Naming,
     doors_of,
     inside_of,
@@ -59,10 +61,18 @@ class BoardReader:
         database: registry, ledger and states.
         sites: from the settings.
         clock: the time.
+        silent_after: how long a door may say nothing before it is doubted.
     """
 
-    def __init__(self, *, database: Database, sites: Sequence[SiteSettings], clock: Clock) -> None:
-        self._database, self._clock = database, clock
+    def __init__(
+        self,
+        *,
+        database: Database,
+        sites: Sequence[SiteSettings],
+        clock: Clock,
+        silent_after: timedelta = SILENT_AFTER,
+    ) -> None:
+        self._database, self._clock, self._silent_after = database, clock, silent_after
         self._sites = {SiteId(site.id): site for site in sites}
 
     def knows(self, site: SiteId) -> bool:
@@ -111,7 +121,7 @@ class BoardReader:
             version=version,
             occupancy=occupancy_of(state, settings, now),
             watch=watch_of(state, people.name, now),
-            doors=doors_of(state, settings, now),
+            doors=doors_of(state, settings, now, self._silent_after),
             happenings=_happenings(lines, people.name, doors),
             alerts=_happenings(alerts, people.name, doors),
         )
@@ -139,7 +149,7 @@ class BoardReader:
         settings = self._settings(site)
         with self._database.reading() as connection:
             _, state = _load(connection, site)
-        return doors_of(state, settings, self._clock.now())
+        return doors_of(state, settings, self._clock.now(), self._silent_after)
 
     def roll_call(self, site: SiteId) -> RollCall:
         """List who may be inside. Blocks for the database.
@@ -161,7 +171,7 @@ class BoardReader:
             people=inside_of(state, settings, people.name, people.guardians),
             gone=state.presence.gone,
             certain_at=state.presence.certain_at,
-            doors=doors_of(state, settings, now),
+            doors=doors_of(state, settings, now, self._silent_after),
         )
 
     def _settings(self, site: SiteId) -> SiteSettings:

@@ -109,6 +109,11 @@ class SimulatedUnit(DoorUnit):
         return self._wants_restart
 
     @property
+    def acknowledged(self) -> int:
+        """Up to which record the server has acknowledged the journal."""
+        return self._postroom.courier.acknowledged
+
+    @property
     def has_unsaved(self) -> bool:
         """Whether records wait in memory."""
         return bool(self._hands.unsaved)

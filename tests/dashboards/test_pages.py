@@ -111,13 +111,11 @@ def test_a_door_that_says_nothing_for_long_is_doubted(
         assert "Silencieuse Nouvelles il y a 1 min" in words_of(browser.text("/"))
 
 
-def test_a_door_of_a_demonstration_is_doubted_until_it_speaks_after_a_leap(
+def test_a_demonstration_that_leaps_ahead_doubts_no_door(
     place: Any, browser_of: MakeBrowser
 ) -> None:
     browser = browser_of("salome")
     place.clock.leap_to(place.clock.now() + timedelta(hours=3))
-    assert "Silencieuse" in browser.text("/")
-    place.say("main", online=True, lock="locked", contact="closed", queue=0, policy=1)
     assert "Silencieuse" not in browser.text("/")
 
 

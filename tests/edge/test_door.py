@@ -816,6 +816,19 @@ def test_passage_mode_ends_with_the_watch_though_the_clock_is_set_back() -> None
     assert not s.door.is_held
 
 
+@pytest.mark.parametrize("event", ["fault", "lockdown"])
+def test_a_watch_whose_guardian_was_kept_out_never_was(event: str) -> None:
+    s = stage(at=EVENING)
+    assert alone(EVENING, GUARDIAN, s)["reason"] == "watch_opened"
+    if event == "fault":
+        s.do(Faulted())
+    else:
+        s.do(order("lockdown", expires=EVENING + timedelta(minutes=1)))
+        s.do(order("lift", 2, expires=EVENING + timedelta(minutes=1)))
+    s.wait(60)
+    assert alone(s.at, NOMAD, s)["reason"] == "no_guardian"
+
+
 def test_a_clock_that_nothing_kept_is_in_doubt_until_the_server_tells_the_time() -> None:
     s = stage(rules=Rules(site=SITE, door=DOOR, clock_is_kept=False))
     assert kinds(s.do(Started(version="1"))) == ["clock.untrusted", "unit.started"]

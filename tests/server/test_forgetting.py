@@ -19,7 +19,7 @@ from access.journal import Head, chained, hash_of
 from access.messages import AccessRequest
 from access.model import Status, Validity
 from runtime.settings import MqttSettings
-from server import forgetting_ledger, ledger, registry, schema, sessions
+from server import forgetting, forgetting_ledger, ledger, registry, schema, sessions
 from server.database import Database
 from server.events import (
     Asked,
@@ -251,7 +251,11 @@ def test_after_91_days_no_file_holds_a_name_an_address_an_id_or_a_digest(
             assert who.encode() not in held, f"{who} in {file.name}"
 
 
-def test_the_visitor_is_in_no_file_after_91_days(place: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("small_bytes", [0, 32_000_000], ids=["large", "small"])
+def test_the_visitor_is_in_no_file_after_91_days(
+    place: Place, tmp_path: Path, small_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "_SMALL_BYTES", small_bytes)
     if not place.database.is_sqlite:
         pytest.skip("the files of PostgreSQL are its own")
     place.evening()

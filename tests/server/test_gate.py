@@ -227,6 +227,38 @@ def test_a_grant_that_was_not_used_gives_nothing_to_the_next_opening(evening: Ev
     assert evening.inside == set()
 
 
+def test_who_comes_in_by_a_door_whose_clock_has_gone_back_is_inside(evening: Evening) -> None:
+    evening.enter(ANNA, "18:15")
+    evening.gate.state.presence.sweep(at("18:20"))
+    evening.tell(
+        Reported(
+            door=MAIN,
+            records=(
+                evening.make("door.closed", "18:30", open_s=1.0),
+                evening.make("access.granted", "10:00", reader="in", member=CARL, request="r"),
+                evening.make("door.opened", "10:00"),
+            ),
+        ),
+        "18:40",
+    )
+    assert evening.inside == {CARL}
+
+
+def test_a_watch_that_a_door_with_a_slow_clock_tells_of_does_not_lapse_at_once(
+    evening: Evening,
+) -> None:
+    evening.tell(DoorSaid(door=MAIN, state=DoorState(online=True)), "18:10")
+    opened = evening.make("watch.opened", "18:15", member=ANNA, request="r-1", watch="r1")
+    evening.tell(Reported(door=MAIN, records=(opened,)), "18:19")
+    assert "watch.opened" in evening.kinds()
+    assert "watch.lapsed" not in evening.kinds()
+
+
+def test_each_sweep_is_in_the_ledger_so_that_the_count_follows_from_it(evening: Evening) -> None:
+    evening.tell(Ticked(), "18:35")
+    assert evening.kinds().count("site.swept") == 1
+
+
 def test_an_unopened_watch_lapses_by_the_clock_when_its_door_is_in_reach(evening: Evening) -> None:
     evening.tell(DoorSaid(door=MAIN, state=DoorState(online=True)), "18:00")
     evening.ask(ANNA, "18:15")

@@ -35,7 +35,7 @@ from edge.obedience import Orders
 from edge.postroom import Postroom
 from edge.verdict import from_server
 from server.database import DatabaseError
-from server.effects import Acknowledge, Answer, Credit, Keep
+from server.effects import Acknowledge, Answer, Credit
 from server.events import Reported
 from server.gate import Gate
 from server.turn import Turn
@@ -258,25 +258,7 @@ def watch_outlives_a_clock_that_is_set_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WatchKnowledge, "in_doubt", lambda self, now: self.at(now.at))
 
 
-def empty_site_is_swept_without_a_record(patch: pytest.MonkeyPatch) -> None:
-    real = server.watching.sweep
-
-    def sweep(turn: Turn, at: datetime) -> None:
-        was_empty = not (turn.state.presence.high or turn.state.presence.unattributed)
-        own = turn.state.own
-        real(turn, at)
-        if was_empty:
-            turn.state.own = own
-            turn.effects[:] = [e for e in turn.effects if not _is_sweep(e)]
-
-    patch.setattr(server.watching, "sweep", sweep)
-
-
-def _is_sweep(effect: Any) -> bool:
-    return isinstance(effect, Keep) and effect.record["type"] == "gardien.site.swept"
-
-
-def lost_message_stops_the_watch_timer(patch: pytest.MonkeyPatch) -> None:
+def watch_has_no_end(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(server.watching, "_close_by_time", lambda _turn: None)
     patch.setattr(server.watching, "_end_by_hours", lambda _turn: None)
 
@@ -308,8 +290,7 @@ PLANTED: list[tuple[Plant, frozenset[int]]] = [
     (new_policy_is_not_learnt, frozenset({7, 12})),
     (unanswered_records_are_not_sent_again, frozenset({4, 9, 12})),
     (watch_outlives_a_clock_that_is_set_back, frozenset({3})),
-    (empty_site_is_swept_without_a_record, frozenset({10})),
-    (lost_message_stops_the_watch_timer, frozenset({4})),
+    (watch_has_no_end, frozenset({4})),
     (request_decided_before_is_decided_anew, frozenset({4, 10})),
 ]
 

@@ -76,7 +76,7 @@ SEEN = (
     "credited",
     "passage.started",
 )
-"""What the site must have lived through in some seed, so that the invariants are about something."""
+"""What the site must have lived through in some seed: the invariants must be about something."""
 
 
 @dataclass
