@@ -148,6 +148,7 @@ def _rules(settings: DoorUnitSettings) -> Rules:
         exit_stuck_s=timing.exit_stuck.total_seconds(),
         has_contact=settings.hardware.contact is not None,
         clock_may_leap=settings.clock.demo_file is not None,
+        clock_is_kept=settings.keeps_time,
     )
 
 

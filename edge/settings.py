@@ -215,6 +215,9 @@ class DoorUnitSettings(Settings, frozen=True, kw_only=True):
         badge_key_file: the site's badge key, 32 random bytes in hex.
         outbox: the SQLite file that holds records until the server has them.
         clock: where the time comes from.
+        keeps_time: whether the clock goes on while the unit is off, by a battery of its own. If it
+            does not, the time is in doubt after a start until the server has told it: a door on
+            its own then takes all time as after hours.
         mqtt: how the door reaches the broker; its user name there is `<site>.<door>`.
         timing: how long things take.
         hardware: what is wired.
@@ -226,6 +229,7 @@ class DoorUnitSettings(Settings, frozen=True, kw_only=True):
     badge_key_file: Path
     outbox: Path
     clock: ClockChoice = ClockChoice("system")
+    keeps_time: bool = False
     mqtt: MqttSettings
     timing: TimingSettings = TimingSettings()
     hardware: HardwareSettings
