@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from dashboards.guard import cookie_name
 from dashboards.languages import COOKIE, LANGUAGES, ONE_YEAR_S
-from dashboards.parts import a_viewer, parts, viewer
+from dashboards.parts import a_viewer, parts, site, viewer
 from dashboards.texts import gettext, lazy_gettext
 from server import sessions
 from server.accounts import check_password
@@ -77,7 +77,7 @@ def me() -> str:
 
 def own_page() -> dict[str, object]:
     """Give what the viewer's own page shows, for its template."""
-    return {"me": _own(_SHOWN), "doors": _door_names()}
+    return {"me": _own(_SHOWN), "doors": _door_names(), "keep_days": site().keep_days}
 
 
 @account_pages.get("/me/data.json")

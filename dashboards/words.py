@@ -54,11 +54,16 @@ STATUS: Final[_Text] = {
     "revoked": lazy_gettext("revoked"),
 }
 
-CAUSE: Final[_Text] = {"watch": lazy_gettext("Watch held")}
+CAUSE: Final[_Text] = {
+    "watch": lazy_gettext("Watch held"),
+    "correction": lazy_gettext("Correction"),
+    "spending": lazy_gettext("Hours spent"),
+}
 
 _HAPPENED: Final[_Text] = {
     "watch.opened": lazy_gettext("opened the watch"),
     "watch.lapsed": lazy_gettext("did not open the door: the watch lapsed"),
+    "watch.renewed": lazy_gettext("goes on with the watch"),
     "watch.offered": lazy_gettext("was offered the watch"),
     "site.swept": lazy_gettext("The count starts again at zero"),
     "door.online": lazy_gettext("The door is back online"),
@@ -74,6 +79,8 @@ _HAPPENED: Final[_Text] = {
     "alert.admitted_under_lapsed_watch": lazy_gettext("People came in under a watch that lapsed"),
     "alert.two_watches": lazy_gettext("A second watch was opened at a door on its own"),
     "alert.watch_without_authorization": lazy_gettext("A watch was opened without authorization"),
+    "alert.guardian_barred": lazy_gettext("The guardian on watch may not hold it any more"),
+    "alert.calendar_failed": lazy_gettext("A calendar has not been readable for an hour"),
     "alert.door_forced": lazy_gettext("Door forced open"),
     "alert.door_held": lazy_gettext("Door open for too long"),
     "alert.unit_tampered": lazy_gettext("The door unit was tampered with"),
@@ -85,6 +92,7 @@ _DESK: Final = (
     lazy_gettext("only staff and the guardian on watch may do that"),
     lazy_gettext("only the guardian on watch may pass it on"),
     lazy_gettext("the watch has not been offered to you"),
+    lazy_gettext("only a guardian whose membership runs may take the watch"),
     lazy_gettext("you must be inside to take the watch; badge in first"),
     lazy_gettext("the watch is closing already"),
     lazy_gettext("close the watch first, then sign the roll-call"),
@@ -98,6 +106,9 @@ _CLOSING: Final[_Text] = {
     "asked": lazy_gettext("began to close the watch"),
     "guardian_left": lazy_gettext("The watch is closing: the guardian has left"),
     "authorization_over": lazy_gettext("The watch is closing: its time is over"),
+    "authorization_revoked": lazy_gettext("The watch is closing: its authorization was revoked"),
+    "guardian_barred": lazy_gettext("The watch is closing: its guardian may not hold it any more"),
+    "not_renewed": lazy_gettext("The watch is closing: it has lasted as long as it may"),
 }
 _CLOSED: Final[_Text] = {
     "roll_call_signed": lazy_gettext("signed the roll-call: the watch is closed"),

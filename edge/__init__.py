@@ -1,0 +1,1 @@
+"""One door unit: what it reads, what it decides alone, and what it does with its pins."""

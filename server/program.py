@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from zoneinfo import ZoneInfo
 
 from access.ids import DoorId, SiteId
@@ -57,16 +57,8 @@ def run(
         ) as link,
     ):
         follower = HistoryFollower(source=installation.database, cursors=cursors, history=history)
-        following = threading.Thread(target=follower.run, args=(stop,), name="history")
-        following.start()
-        forgetter = Forgetter(installation, stop=stop)
-        forgetting = threading.Thread(target=forgetter.run, name="forgetting")
-        refreshing = threading.Thread(
-            target=_refresher(installation, fetcher).run,
-            args=(stop, settings.calendar_refresh.total_seconds()),
-            name="calendars",
-        )
-        refreshing.start()
+        refresh_s = settings.calendar_refresh.total_seconds()
+        refresher = _refresher(installation, fetcher)
         service = Service(
             doors=doors,
             gatehouse=installation.gatehouse,
@@ -77,15 +69,37 @@ def run(
             clock=installation.clock,
             on_commit=follower.wake,
         )
-        forgetting.start()
-        try:
+        with _beside(
+            stop,
+            follower.wake,
+            history=lambda: follower.run(stop),
+            calendars=lambda: refresher.run(stop, refresh_s),
+            forgetting=Forgetter(installation, stop=stop).run,
+        ):
             service.run(stop, on_turn)
-        finally:
-            stop.set()
-            follower.wake()
-            following.join()
-            forgetting.join()
-            refreshing.join()
+
+
+@contextmanager
+def _beside(
+    stop: threading.Event, wake: Callable[[], None], **work: Callable[[], None]
+) -> Iterator[None]:
+    """Run work beside the server's loop, each in a thread of its name, and end it with the loop.
+
+    Args:
+        stop: ends all of it.
+        wake: ends the waiting of whoever does not watch `stop`.
+        work: what to run, by name.
+    """
+    threads = [threading.Thread(target=run, name=name) for name, run in work.items()]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        wake()
+        for thread in threads:
+            thread.join()
 
 
 def _refresher(installation: Installation, fetcher: Fetcher) -> CalendarRefresher:

@@ -59,6 +59,7 @@ CLIENTS = (
 DOOR_TOML = """
 site = "malakoff"
 door = "main"
+keeps_time = true
 server_key_file = "server.pem"
 badge_key_file = "badge.key"
 outbox = "outbox.db"

@@ -42,6 +42,7 @@ run(load_door_settings(Path(sys.argv[1])), threading.Event())
 DOOR_TOML = """
 site = "malakoff"
 door = "main"
+keeps_time = true
 server_key_file = "server.pem"
 badge_key_file = "badge.key"
 outbox = "outbox.db"

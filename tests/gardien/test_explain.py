@@ -148,11 +148,13 @@ def test_a_watch_is_listed_closed_and_signed_off(house: CommandLine) -> None:
     assert "Tuesday talk" in house.done("watch", "list")
     running = json.loads(house.done("watch", "list", "--json"))["running"]
     assert running["tenures"][0]["guardian"] == "gaelle"
-    # Nobody went through the door, so nobody has to leave, and it is over at once.
-    assert house.done("watch", "close", "--language", "en") == "the watch is over\n"
+    # The door has not told yet that somebody went through, so the watch waits for them to leave.
+    assert "the watch is closing" in house.done("watch", "close", "--language", "en")
+    signed = house.done("watch", "close", "--roll-call-signed", "--language", "en")
+    assert signed == "the watch is over\n"
     closed = json.loads(house.done("watch", "list", "--json"))
     assert closed["running"] is None
-    assert [one["why"] for one in closed["closed"]] == ["everyone_out"]
+    assert [one["why"] for one in closed["closed"]] == ["roll_call_signed"]
     assert "gaelle" in house.done("watch", "list")
 
 

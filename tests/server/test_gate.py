@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 from hypothesis import given, settings
@@ -157,7 +157,7 @@ class Evening:
         return {e.member: e.minutes for e in self.effects if isinstance(e, Credit)}
 
 
-def _is_own(effect: Effect) -> bool:
+def _is_own(effect: Effect) -> TypeGuard[Keep]:
     return isinstance(effect, Keep) and effect.source == "server"
 
 

@@ -106,7 +106,7 @@ def test_a_count_of_people_is_whole_or_not_at_all() -> None:
 
 
 @pytest.mark.parametrize("value", [True, 3.0, "3", None, 2**63])
-def test_a_whole_number_is_one_and_fits(value: Any) -> None:  # noqa: ANN401 - that is the point
+def test_a_whole_number_is_one_and_fits(value: Any) -> None:
     with pytest.raises(PointError):
         remade(MADE[3], fields={"minutes": value})
 
@@ -144,6 +144,6 @@ def test_a_point_does_not_change_when_what_it_was_made_from_does() -> None:
     assert point.tags == {"site": "lyon"}
 
 
-def remade(point: Point, **parts: Any) -> Point:  # noqa: ANN401 - wrong ones too
+def remade(point: Point, **parts: Any) -> Point:
     given = {"tags": point.tags, "fields": point.fields, **parts}
     return Point(measurement=Measurement(point.measurement), at=point.at, **given)

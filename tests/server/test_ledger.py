@@ -254,10 +254,12 @@ def test_a_follower_never_passes_over_an_entry_that_commits_late(
     with ThreadPoolExecutor(3) as pool:
         running = [pool.submit(append_many, source) for source in ("front", "back", "side")]
         while len(seen) < 180:
+            # Asked before the reading: what ends after it may still have written.
+            is_over = all(one.done() for one in running)
             with database.reading() as connection:
                 after = seen[-1] if seen else 0
                 seen += [one.id for one in ledger.read(connection, after_id=after)]
-            if all(one.done() for one in running) and len(seen) < 180:
+            if is_over and len(seen) < 180:
                 [one.result() for one in running]
                 with database.reading() as connection:
                     assert len(ledger.read(connection)) == len(seen)
