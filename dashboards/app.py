@@ -24,6 +24,7 @@ from dashboards.pages_account import account_pages
 from dashboards.pages_board import board_pages
 from dashboards.pages_calendar import calendar_pages
 from dashboards.pages_demo import demo_pages
+from dashboards.pages_hours import hours_pages
 from dashboards.pages_watch import watch_pages
 from dashboards.pages_why import why_api, why_pages
 from dashboards.parts import EXTENSION, Demo, Parts, parts, viewer
@@ -45,6 +46,7 @@ _PAGES: Final = (
     watch_pages,
     why_pages,
     account_pages,
+    hours_pages,
     calendar_pages,
     demo_pages,
     api_pages,

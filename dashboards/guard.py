@@ -38,6 +38,8 @@ ROUTES: Final = {
     "account.language": Who.ANYONE,
     "account.me": Who.MEMBER,
     "account.download": Who.MEMBER,
+    "hours.page": Who.MEMBER,
+    "hours.table": Who.MEMBER,
     "calendar.events": Who.SUBSCRIBER,
     "calendar.make": Who.MEMBER,
     "calendar.forget": Who.MEMBER,

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 NewPage = Callable[..., Page]
 Serve = Callable[[Flask], str]
-PAGES = ("/", "/watch", "/watch/roll-call", "/me", "/curve", "/kiosk")
+PAGES = ("/", "/watch", "/watch/roll-call", "/me", "/me/hours", "/curve", "/kiosk")
 
 
 @pytest.fixture

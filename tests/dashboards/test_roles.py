@@ -34,6 +34,8 @@ WANTED = {
     "/watch/roll-call": Who.IN_CHARGE,
     "/me": Who.MEMBER,
     "/me/data.json": Who.MEMBER,
+    "/me/hours": Who.MEMBER,
+    "/me/hours.csv": Who.MEMBER,
     "/kiosk": Who.HALL,
     "/live/numbers": Who.HALL,
     "/spaceapi.json": Who.ANYONE,
