@@ -1,7 +1,6 @@
 """A real Chromium on real pages."""
 
 import importlib.util
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,13 +9,12 @@ from types import ModuleType
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from dashboards.app import hub_of
 from dashboards.server_waitress import served
 
 OUT = Path(__file__).parents[1] / "out"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def _dashboards() -> ModuleType:
@@ -54,25 +52,6 @@ def on_a_free_port(app: Flask) -> Iterator[str]:
 def serve() -> Iterator[Callable[[Flask], str]]:
     with ExitStack() as stack:
         yield lambda app: stack.enter_context(on_a_free_port(app))
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--disable-gpu",
-                "--disable-quic",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-            ],
-        )
-        yield browser
-        browser.close()
 
 
 class Errors(list[str]):

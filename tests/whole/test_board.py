@@ -1,59 +1,40 @@
 """The board of a running demonstration in a real Chromium: it moves while people come and go."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from edge.simulated.client import tap
 from gardien.demo.cast import cast
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed (the extra `dev`)"
-)
-
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
     from tests.whole.conftest import StartDemo
 
 pytestmark = [pytest.mark.whole, pytest.mark.browser]
 
 OUT = Path(__file__).parents[1] / "out"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 MOVES_MS = 20_000
 
 
 @pytest.fixture
-def page() -> Iterator["Page"]:
+def page(chromium: Browser) -> Iterator[Page]:
     """A page whose console stays silent."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (apt-get install chromium)")
     said: list[str] = []
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
-        page = context.new_page()
-        page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        yield page
-        context.close()
-        browser.close()
+    context = chromium.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield page
+    context.close()
     assert said == []
 
 
 def test_the_number_on_the_demos_board_moves_without_reload(
-    start_demo: "StartDemo", tmp_path: Path, page: "Page"
+    start_demo: "StartDemo", tmp_path: Path, page: Page
 ) -> None:
     demo = start_demo(tmp_path / "demo")
     demo.expect("Hello!")
@@ -91,6 +72,6 @@ def credentials(text: str, role: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def number(page: "Page") -> int:
+def number(page: Page) -> int:
     found = re.match(r"\d+", page.inner_text("#count"))
     return int(found[0]) if found else 0
