@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console
@@ -56,6 +57,7 @@ class Narrator:
         database: where the ledger is.
         names: of members, by their ids.
         language: `fr` or `en`.
+        since: from when on; what belongs to the time before the play is left out.
     """
 
     def __init__(
@@ -65,10 +67,11 @@ class Narrator:
         database: Database,
         names: Mapping[MemberId, str],
         language: str,
+        since: datetime,
     ) -> None:
         self._console, self._database = console, database
         self._names, self._is_english = names, language == "en"
-        self._language = language
+        self._language, self._since = language, since
         self._done = 0
         self._present = 0
         self._open = ""
@@ -85,7 +88,8 @@ class Narrator:
             entries = ledger.read(connection, after_id=self._done)
         for entry in entries:
             self._done = entry.id
-            self._tell(entry)
+            if entry.time >= self._since:
+                self._tell(entry)
         if not entries:
             self._let_go()
 

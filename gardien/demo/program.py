@@ -27,6 +27,11 @@ from server.installation import Installation, open_installation
 _LOOPBACK: Final = "127.0.0.1"
 _DOORS: Final = (MAIN, FABLAB)
 _PROBE_S: Final = 1.0
+_ROLES: Final = {
+    "staff": ("accueil", "staff"),
+    "guardian": ("gardien", "guardian"),
+    "member": ("membre", "member"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +129,7 @@ class _Show:
             database=self.installation.database,
             names=names_of(self.players),
             language=self.options.language,
+            since=datetime.combine(on, site.STARTS, tzinfo=ZONE),
         )
         silent = threading.Event()
         telling = threading.Thread(target=narrator.run, args=(silent,), name="narrator")
@@ -173,7 +179,9 @@ def _where_to_look(options: Options, port: int, logins: list[Login]) -> Panel:
         _of(options, "l'écran du hall", "the hall's screen"), f"http://{_LOOPBACK}:{port}/kiosk"
     )
     for login in logins:
-        table.add_row(login.role, f"{login.email}  {login.password}", login.name)
+        table.add_row(
+            _of(options, *_ROLES[login.role]), f"{login.email}  {login.password}", login.name
+        )
     table.add_row(
         _of(options, "badger soi-même", "badge in yourself"),
         f"gardien --data {options.data} tap --door main --badge 04A1B2C3D4E580",
