@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 
-from access.ids import DoorId, MemberId, WatchId
+from access.ids import DoorId, MemberId, RequestId, WatchId
 from access.model import Audience, Authorization, Member
 from access.time_bank import credited
 
@@ -124,6 +124,11 @@ class Watch:
         if member.is_guardian or self.audience is not Audience.REGISTERED:
             return True
         return member.id in self.registered
+
+
+def watch_id_of(request: RequestId) -> WatchId:
+    """Name a watch for the request that opened it, so that a replay opens no second one."""
+    return WatchId(request.replace("-", ""))
 
 
 def open_watch(

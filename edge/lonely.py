@@ -10,7 +10,7 @@ from typing import Final
 from access.ids import BadgeDigest, DoorId, MemberId, RequestId, WatchId
 from access.model import Policy, Reader
 from access.policy import Decision, Reason, Reliance, Request, State, UnknownDoorError, decide
-from access.watch import Watch
+from access.watch import Watch, watch_id_of
 from access.wording import DEFAULT_LANGUAGE, message
 from edge.verdict import Asked, Verdict
 
@@ -41,11 +41,6 @@ class Circumstances:
     is_clock_trusted: bool
     is_nearly_full: bool
     is_offline: bool = True
-
-
-def watch_id(request: RequestId) -> WatchId:
-    """Name a watch for the request that opened it, as the server does."""
-    return WatchId(request.replace("-", ""))
 
 
 def reliance(policy: Policy, at: datetime) -> Reliance:
@@ -121,7 +116,7 @@ def _state(policy: Policy, door: DoorId, known: Circumstances) -> State:
 
 def _watch(decision: Decision, request: RequestId, running: Watch | None) -> WatchId | None:
     if decision.reason is Reason.WATCH_OPENED:
-        return watch_id(request)
+        return watch_id_of(request)
     return running.id if decision.reason is Reason.WATCH and running is not None else None
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from access.ids import BadgeDigest, DoorId, MemberId, RequestId, WatchId
 from access.messages import Record
-from access.watch import Watch
+from access.watch import Watch, watch_id_of
 from server import watching
 from server.state import DoorTrack, Grant
 from server.turn import Turn
@@ -83,7 +83,7 @@ def _enter(turn: Turn, door: DoorId, grant: Grant, at: datetime) -> None:
     if turn.state.presence.enter(grant.member, door, at):
         watching.entered_by_guardian(turn, grant.member, at)
     watch = turn.state.watch
-    if watch is not None and watch.id == watching.watch_id(grant.request):
+    if watch is not None and watch.id == watch_id_of(grant.request):
         watching.confirm(turn, at)
 
 
@@ -129,7 +129,7 @@ def _expire(turn: Turn, track: DoorTrack, at: datetime) -> None:
     track.grants = [grant for grant in track.grants if grant not in over]
     watch = turn.state.watch
     for grant in over:
-        if watch is not None and watching.watch_id(grant.request) == watch.id:
+        if watch is not None and watch_id_of(grant.request) == watch.id:
             watching.lapse(turn, grant.until or at)
 
 
@@ -144,7 +144,7 @@ def _watch_opened(turn: Turn, door: DoorId, track: DoorTrack, record: Record) ->
     if guardian is None or not isinstance(request, str):
         return
     running = turn.state.watch
-    id_ = watching.watch_id(RequestId(request))
+    id_ = watch_id_of(RequestId(request))
     if running is not None and running.id == id_:
         return
     authorization = turn.policy.authorization(guardian, record.time)

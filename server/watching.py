@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from access.ids import DoorId, MemberId, RequestId, WatchId
+from access.ids import DoorId, MemberId, RequestId
 from access.instants import find, last_end
 from access.model import Authorization, BadgeStatus
 from access.watch import (
@@ -20,6 +20,7 @@ from access.watch import (
     reauthorize,
     renew,
     start_closing,
+    watch_id_of,
 )
 from server.effects import Credit
 from server.turn import Turn
@@ -39,11 +40,6 @@ UNOPENED_AFTER: Final = timedelta(minutes=1)
 """How long after the grant a door in reach has to say that it was opened: the longest unlocking."""
 
 
-def watch_id(request: RequestId) -> WatchId:
-    """Name a watch for the request that opened it, so that a replay opens no second one."""
-    return WatchId(request.replace("-", ""))
-
-
 def begin(
     turn: Turn, request: RequestId, authorization: Authorization, door: DoorId, at: datetime
 ) -> Watch:
@@ -51,7 +47,7 @@ def begin(
     policy = turn.policy
     longest = policy.longest_watch
     watch = open_watch(
-        watch_id(request), authorization, door, at, policy.closing_delay, longest=longest
+        watch_id_of(request), authorization, door, at, policy.closing_delay, longest=longest
     )
     turn.state.watch, turn.state.watch_heard_at = watch, turn.now
     turn.state.vetted = policy.version
