@@ -2,7 +2,7 @@
 # The work is done by the small programs in scripts/; this file only says what needs what.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format lock clean FORCE
+.PHONY: help demo test check bench torture format lock clean FORCE
 MAKEFLAGS += --no-print-directory
 
 export PYTHON ?= python3
@@ -28,6 +28,9 @@ check: .venv/dev.stamp ## lint, format, types, direction of imports: no test is 
 
 bench: .venv/dev.stamp ## measure: each program in tests/bench/
 	@exec scripts/bench $(ARGS)
+
+torture: .venv/dev.stamp ## kill, starve and unplug the programs, for an hour or so; COUNT=20 for less
+	@exec scripts/torture "$(call typed,COUNT)" "$(call typed,SEED)" $(ARGS)
 
 format: .venv/dev.stamp ## let ruff mend and format the code
 	@$(BIN)/ruff check --fix --exit-zero --quiet .

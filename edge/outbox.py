@@ -27,6 +27,7 @@ from edge.outbox_file import (
     is_broken,
     is_passing,
     read_head,
+    renew,
     salvage,
     set_aside,
     write,
@@ -87,6 +88,7 @@ class Outbox:
     def __init__(self, path: Path, *, site: SiteId, door: DoorId, capacity: int = CAPACITY) -> None:
         self._path, self._site, self._door, self._capacity = path, site, door, capacity
         self._connection: sqlite3.Connection | None = None
+        self._is_renewed = self._has_failed = False
         self._open()
         # The second one is for deleting only: else the last records would bar their own way out.
         self._reserve = Reserve(path.with_name(f"{path.name}.reserve"))
@@ -313,6 +315,7 @@ class Outbox:
         with _as_outbox_error(self):
             connection = self._open()
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._renew(connection)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -321,6 +324,23 @@ class Outbox:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
                 raise
+
+    def _renew(self, connection: sqlite3.Connection) -> None:
+        """Before the first change since the start, or since an error: see that all is on the disk.
+
+        The process before this one may have left the same, so the start counts as well; but then
+        a reader who is in the way is no reason not to work.
+        """
+        if self._is_renewed:
+            return
+        self._is_renewed = renew(connection, self._path) or not self._has_failed
+        if not self._is_renewed:
+            raise OutboxError(f"{self._path} failed, and can't be written anew: somebody reads it")
+
+    def distrust(self) -> None:
+        """The disk has refused something: close the file; all is written anew before it is used."""
+        self._is_renewed, self._has_failed = False, True
+        self.close()
 
     def _again(self, connection: sqlite3.Connection, head: Head, record: dict[str, Any]) -> Head:
         again, head = chained(
@@ -348,6 +368,8 @@ class Outbox:
                 insert(connection, record)
             if saved.records is None:
                 write(connection, _LOST, name.name)
+            else:
+                write_head(connection, saved.head)
 
 
 def _open_checked(path: Path) -> sqlite3.Connection:
@@ -364,8 +386,7 @@ def _open_checked(path: Path) -> sqlite3.Connection:
 def _as_outbox_error(outbox: Outbox) -> Iterator[None]:
     """Turn SQLite's errors into ours, and never trust a connection on which one has happened.
 
-    After a failed fsync a second one may succeed although the data is gone; opening the file anew
-    reads what is there.
+    After a failed fsync a second one may succeed although the data is gone.
     """
     try:
         yield
@@ -373,7 +394,7 @@ def _as_outbox_error(outbox: Outbox) -> Iterator[None]:
         if isinstance(error, OutboxError):
             raise
         if not is_passing(error):
-            outbox.close()
+            outbox.distrust()
         code = getattr(error, "sqlite_errorcode", None)
         kind = OutboxFullError if code == sqlite3.SQLITE_FULL else OutboxError
         raise kind(f"the outbox can't be used: {error}") from error

@@ -1,5 +1,6 @@
 """The SQLite file under a door's outbox: how it is opened, checked and saved from."""
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,10 +31,12 @@ class Saved:
 
     Attributes:
         records: all that it held, whole and in order; None if one that should be there is not.
+        head: the end of their chain; it may be found where `kept` can't be listed.
         kept: keys and values.
     """
 
     records: list[dict[str, Any]] | None
+    head: Head = Head()  # noqa: RUF009 (frozen)
     kept: list[tuple[str, str]]
 
 
@@ -66,6 +69,30 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def renew(connection: sqlite3.Connection, path: Path) -> bool:
+    """Write all that is in the write-ahead log into the file, and begin the log anew.
+
+    After a sync that failed, the kernel takes what it could not write for written: a later sync
+    succeeds and does nothing for it. So nothing may be recorded behind such a part of the log; what
+    is there is read, and written to another place. The folder is synced too: SQLite overlooks it
+    when that fails.
+
+    Returns:
+        Whether it was done; False while somebody else reads the file.
+
+    Raises:
+        sqlite3.Error: the disk refuses still, or is full.
+        OSError: likewise.
+    """
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    (is_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
 
 
 def check_file(connection: sqlite3.Connection) -> None:
@@ -160,19 +187,23 @@ def salvage(path: Path) -> Saved:
     except sqlite3.Error:
         return Saved(records=None, kept=[])
     try:
-        return Saved(records=_salvage_records(connection), kept=_salvage_kept(connection))
+        records, head = _salvage_records(connection)
+        return Saved(records=records, head=head, kept=_salvage_kept(connection))
     finally:
         connection.close()
 
 
-def _salvage_records(connection: sqlite3.Connection) -> list[dict[str, Any]] | None:
+def _salvage_records(
+    connection: sqlite3.Connection,
+) -> tuple[list[dict[str, Any]] | None, Head]:
     try:
         rows = connection.execute("SELECT body FROM record ORDER BY seq").fetchall()
         records = [msgspec.json.decode(body) for (body,) in rows]
-        check_rows(records, read_head(connection))
+        head = read_head(connection)
+        check_rows(records, head)
     except (sqlite3.Error, ChainError, ValueError, LookupError, TypeError):
-        return None
-    return records
+        return None, Head()
+    return records, head
 
 
 def _salvage_kept(connection: sqlite3.Connection) -> list[tuple[str, str]]:

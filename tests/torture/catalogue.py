@@ -1,0 +1,22 @@
+"""Every torment that there is. A new one is added here."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Final
+
+from tests.torture import door_kills, power_cuts, sick_disks
+from tests.torture.report import Torment
+
+TORMENTS: Final[Sequence[Torment]] = tuple(
+    chain(door_kills.every(), power_cuts.every(), sick_disks.every())
+)
+
+
+def find(names: Iterable[str]) -> list[Torment]:
+    """Give the torments that go by one of these names or fault numbers; all, if there is none."""
+    wanted = set(names)
+    return [
+        torment
+        for torment in TORMENTS
+        if not wanted or torment.name in wanted or wanted & set(torment.faults)
+    ]

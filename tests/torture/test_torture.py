@@ -1,0 +1,83 @@
+"""Each torment, with few rounds; with `-m torture` in full, as `make torture` does it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.torture.report import Torment
+
+SEED = 1
+NAMES = (
+    "door-kill",
+    "power-cut",
+    "refused-sync-cut",
+    "lying-disk",
+    "power-cut-ext4",
+    "failing-sync",
+    "full-disk",
+    "stuck-loop",
+)
+
+
+def find(name: str) -> "Torment":
+    from tests.torture.catalogue import find  # noqa: PLC0415 (conftest makes it importable)
+
+    (torment,) = find([name])
+    return torment
+
+
+def expect_well(name: str, folder: Path, *, is_full: bool) -> None:
+    from tests.torture.report import Run, as_text, carry_out  # noqa: PLC0415 (likewise)
+
+    torment = find(name)
+    if reason := torment.missing():
+        pytest.skip(reason)
+    count = torment.full if is_full else torment.few
+    told = carry_out(torment, Run(count=count, seed=SEED, folder=folder))
+    assert told.is_well, as_text([told])
+
+
+def test_a_door_killed_24_times_loses_nothing_and_is_locked_each_time(tmp_path: Path) -> None:
+    expect_well("door-kill", tmp_path, is_full=False)
+
+
+def test_after_60_power_cuts_every_durable_record_is_there(tmp_path: Path) -> None:
+    expect_well("power-cut", tmp_path, is_full=False)
+
+
+def test_what_is_durable_after_a_refused_sync_is_there_after_60_power_cuts(tmp_path: Path) -> None:
+    expect_well("refused-sync-cut", tmp_path, is_full=False)
+
+
+def test_after_60_cuts_of_a_disk_that_lies_or_rots_work_goes_on(tmp_path: Path) -> None:
+    expect_well("lying-disk", tmp_path, is_full=False)
+
+
+def test_after_10_power_cuts_of_a_real_ext4_every_durable_record_is_there(tmp_path: Path) -> None:
+    expect_well("power-cut-ext4", tmp_path, is_full=False)
+
+
+def test_when_a_sync_fails_nobody_is_let_in_on_a_record_that_is_not_saved(tmp_path: Path) -> None:
+    expect_well("failing-sync", tmp_path, is_full=False)
+
+
+def test_on_a_full_disk_all_get_out_and_guardians_come_in(tmp_path: Path) -> None:
+    expect_well("full-disk", tmp_path, is_full=False)
+
+
+def test_a_stuck_loop_is_noticed_ended_made_safe_and_started_again(tmp_path: Path) -> None:
+    expect_well("stuck-loop", tmp_path, is_full=False)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", NAMES)
+def test_in_full(name: str, tmp_path: Path) -> None:
+    expect_well(name, tmp_path, is_full=True)
+
+
+def test_no_torment_is_left_out_here() -> None:
+    from tests.torture.catalogue import TORMENTS  # noqa: PLC0415 (likewise)
+
+    assert tuple(torment.name for torment in TORMENTS) == NAMES
