@@ -32,6 +32,7 @@ class FactName(Enum):
     ANTI_PASSBACK = "anti_passback"
     INSIDE = "inside"
     BADGE_LEVEL = "badge_level"
+    LEVEL_PROVED = "level_proved"
     LEVEL_ASKED = "level_asked"
     RELIANCE = "reliance"
     DOOR_ALONE = "door_alone"
@@ -100,6 +101,7 @@ def _badge(case: Case) -> _Seen:
 
 
 def _cloned(case: Case) -> _Seen:
+    yield FactName.BADGE_STATUS, case.known_badge().status
     yield FactName.TOKEN, case.request.token
 
 
@@ -128,6 +130,8 @@ def _passback(case: Case) -> _Seen:
 def _level(case: Case) -> _Seen:
     yield FactName.OPEN, case.is_open()
     yield FactName.BADGE_LEVEL, case.known_badge().level.name
+    yield FactName.TOKEN, case.request.token
+    yield FactName.LEVEL_PROVED, case.level().name
     yield FactName.LEVEL_ASKED, case.policy.level_after_hours.name
 
 

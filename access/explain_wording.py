@@ -38,8 +38,8 @@ QUESTIONS: Final[dict[str, Words]] = {
         "Is passage counted strictly, and the member inside already?",
     ),
     "8b": (
-        "Hors des heures d'ouverture, le badge est-il trop facile à copier ?",
-        "Outside opening hours, is the badge too easy to copy?",
+        "Hors des heures d'ouverture, le niveau prouvé par le badge est-il trop bas ?",
+        "Outside opening hours, is the level that the badge has proved too low?",
     ),
     "8c": (
         "La porte est-elle seule depuis trop longtemps pour ce membre ?",
@@ -87,6 +87,7 @@ FACTS: Final[dict[FactName, Words]] = {
     FactName.ANTI_PASSBACK: ("compte des passages", "passage is counted"),
     FactName.INSIDE: ("déjà à l'intérieur", "inside already"),
     FactName.BADGE_LEVEL: ("niveau du badge", "level of the badge"),
+    FactName.LEVEL_PROVED: ("niveau prouvé", "level proved"),
     FactName.LEVEL_ASKED: ("niveau demandé hors ouverture", "level asked after hours"),
     FactName.RELIANCE: ("confiance dans les règles gardées", "reliance on the rules kept"),
     FactName.DOOR_ALONE: ("porte seule", "door on its own"),
@@ -116,6 +117,7 @@ VALUES: Final[dict[Enum, Words]] = {
     BadgeStatus.ACTIVE: ("actif", "active"),
     BadgeStatus.LOST: ("perdu", "lost"),
     BadgeStatus.REVOKED: ("désactivé", "revoked"),
+    BadgeStatus.SUSPENDED: ("suspendu, une copie existe", "suspended, a copy exists"),
     Token.NONE: ("aucun", "none"),
     Token.FITS: ("juste", "fits"),
     Token.COPIED: ("copié", "copied"),

@@ -113,6 +113,8 @@ class DoorState(Message, frozen=True, kw_only=True):
     clock_ms: int | None = None
     unit: str | None = None
     readers: dict[str, str] | None = None
+    temperature_c: float | None = None
+    fire: bool | None = None
 
 
 class ServerState(Message, frozen=True, kw_only=True, omit_defaults=True):

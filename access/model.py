@@ -28,11 +28,12 @@ class Status(Enum):
 
 
 class BadgeStatus(Enum):
-    """Whether a badge may be used."""
+    """Whether a badge may be used; `SUSPENDED` when a copy of it was seen."""
 
     ACTIVE = "active"
     LOST = "lost"
     REVOKED = "revoked"
+    SUSPENDED = "suspended"
 
 
 class BadgeLevel(IntEnum):

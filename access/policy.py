@@ -15,6 +15,7 @@ from access.model import (
     AntiPassback,
     Authorization,
     Badge,
+    BadgeLevel,
     BadgeStatus,
     Door,
     Member,
@@ -57,7 +58,7 @@ ALERTING: Final = frozenset({Reason.BADGE_REVOKED, Reason.BADGE_EXPIRED, Reason.
 
 
 class Token(Enum):
-    """What became of the badge's rolling token."""
+    """What became of the badge's rolling token; `access.tokens` says which."""
 
     NONE = "none"
     FITS = "fits"
@@ -168,6 +169,10 @@ class Case:
             raise UnknownBadgeError(self.request.badge)
         return self.member
 
+    def level(self) -> BadgeLevel:
+        """The level that counts: the badge's own if it has proved itself, else that of a UID."""
+        return self.known_badge().level if self.request.token is Token.FITS else BadgeLevel.L0
+
     def is_open(self) -> bool:
         """Whether it is within opening hours; a clock in doubt is after hours."""
         return self.state.clock_is_trusted and self.policy.is_open(self.at)
@@ -213,6 +218,8 @@ class Verdict(NamedTuple):
     reason: Reason
 
 
+_REVOKED: Final = frozenset({BadgeStatus.LOST, BadgeStatus.REVOKED})
+
 _Test = Callable[[Case], Verdict | None]
 
 
@@ -241,13 +248,15 @@ def _unknown(case: Case) -> Verdict | None:
 
 def _badge(case: Case) -> Verdict | None:
     badge = case.known_badge()
-    if badge.status is not BadgeStatus.ACTIVE:
+    if badge.status in _REVOKED:
         return _deny(Reason.BADGE_REVOKED)
     return None if badge.validity.holds(case.at) else _deny(Reason.BADGE_EXPIRED)
 
 
 def _cloned(case: Case) -> Verdict | None:
-    return _deny(Reason.BADGE_CLONED) if case.request.token is Token.COPIED else None
+    is_suspended = case.known_badge().status is BadgeStatus.SUSPENDED
+    is_copied = is_suspended or case.request.token is Token.COPIED
+    return _deny(Reason.BADGE_CLONED) if is_copied else None
 
 
 def _membership(case: Case) -> Verdict | None:
@@ -278,7 +287,7 @@ def _passback(case: Case) -> Verdict | None:
 
 
 def _level(case: Case) -> Verdict | None:
-    if not case.is_open() and case.known_badge().level < case.policy.level_after_hours:
+    if not case.is_open() and case.level() < case.policy.level_after_hours:
         return _deny(Reason.BADGE_LEVEL)
     return None
 

@@ -163,13 +163,11 @@ def _fits(posting: Posting) -> bool:
         return False
     if (posting.month is not None) != (posting.cause is Cause.SPENDING):
         return False
-    match posting.cause:
-        case Cause.WATCH:
-            return posting.minutes > 0
-        case Cause.SPENDING:
-            return posting.minutes < 0 and posting.made_by is not None
-        case Cause.CORRECTION:
-            return posting.made_by is not None and posting.reason is not None
+    if posting.cause is Cause.WATCH:
+        return posting.minutes > 0
+    if posting.cause is Cause.SPENDING:
+        return posting.minutes < 0 and posting.made_by is not None
+    return posting.made_by is not None and posting.reason is not None
 
 
 def lines_of(posting: Posting) -> tuple[Line, Line]:

@@ -253,6 +253,46 @@ def test_no_ordinary_member_enters_after_hours_without_a_watch_or_hours_of_their
 
 
 @given(policies, states, requests)
+def test_a_suspended_badge_enters_never_whatever_its_token(
+    policy: Policy, state: State, request: Request
+) -> None:
+    suspended = {d: replace(b, status=BadgeStatus.SUSPENDED) for d, b in policy.badges.items()}
+    policy = replace(policy, badges=suspended)
+    decision = decide(policy, state, replace(request, reader=Reader.IN))
+    assert decision.reason in {
+        Reason.UNKNOWN_BADGE,
+        Reason.BADGE_EXPIRED,
+        Reason.BADGE_CLONED,
+    }
+
+
+@given(policies, states, requests)
+def test_a_badge_that_does_not_prove_itself_counts_as_one_of_the_lowest_level(
+    policy: Policy, state: State, request: Request
+) -> None:
+    lowest = {d: replace(b, level=BadgeLevel.L0) for d, b in policy.badges.items()}
+    unproved = replace(request, token=Token.NONE)
+    decision = decide(policy, state, unproved)
+    assert decision == decide(replace(policy, badges=lowest), state, unproved)
+
+
+@given(policies, states, requests)
+def test_to_prove_itself_never_does_a_badge_harm(
+    policy: Policy, state: State, request: Request
+) -> None:
+    if decide(policy, state, replace(request, token=Token.NONE)).granted:
+        assert decide(policy, state, replace(request, token=Token.FITS)).granted
+
+
+@given(policies, states, requests)
+def test_a_copied_token_opens_nothing_but_the_way_out(
+    policy: Policy, state: State, request: Request
+) -> None:
+    decision = decide(policy, state, replace(request, token=Token.COPIED))
+    assert decision.granted == (request.reader is Reader.OUT)
+
+
+@given(policies, states, requests)
 def test_a_stranger_enters_never(policy: Policy, state: State, request: Request) -> None:
     stranger = replace(request, badge=BadgeDigest("f" * 32), reader=Reader.IN)
     assert decide(policy, state, stranger).reason is Reason.UNKNOWN_BADGE

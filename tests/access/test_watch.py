@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from access.ids import DoorId, MemberId, WatchId
+from access.ids import DoorId, MemberId, RequestId, WatchId
 from access.instants import Span
 from access.model import Audience, Authorization, Member, Plan
 from access.watch import (
@@ -23,6 +23,7 @@ from access.watch import (
     offer,
     open_watch,
     start_closing,
+    watch_id_of,
 )
 
 GAELLE, HUGO, INES = (MemberId(name) for name in ("gaelle", "hugo", "ines"))
@@ -350,3 +351,8 @@ def test_telling_a_watch_what_the_clock_says_anyway_changes_no_phase(todo: list[
     told = close(start_closing(watch, late), late)
     for minute in range(0, 300, 5):
         assert told.phase_at(at(minute)) is watch.phase_at(at(minute))
+
+
+def test_a_watch_has_the_id_of_the_request_that_opened_it_without_hyphens() -> None:
+    request = RequestId("01890a5d-ac96-774b-bcce-b302099a8057")
+    assert watch_id_of(request) == "01890a5dac96774bbcceb302099a8057"
