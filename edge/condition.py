@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from access.ids import DoorId, SiteId
+from access.ids import BadgeDigest, DoorId, SiteId
 from access.model import Policy, Reader
 from access.watch import Watch
 
@@ -46,6 +46,8 @@ class Kept:
         is_locked_down: whether it was locked down.
         was_held: whether it was in passage mode.
         done: the commands that were done, with their expiry.
+        ruled_at: when the newest lockdown or lift that was obeyed had been ordered.
+        counters: the newest counter of each badge that it has seen.
         last_at: the time of its last record.
     """
 
@@ -54,6 +56,8 @@ class Kept:
     is_locked_down: bool = False
     was_held: bool = False
     done: Mapping[str, datetime] = field(default_factory=dict)
+    ruled_at: datetime | None = None
+    counters: Mapping[BadgeDigest, int] = field(default_factory=dict)
     last_at: datetime | None = None
 
 
@@ -66,3 +70,4 @@ class View:
     policy: int | None
     clock_ms: int | None
     readers: Mapping[str, str]
+    fire: bool = False

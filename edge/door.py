@@ -7,8 +7,11 @@ or getting them back, never moves the lock.
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
-from access.ids import RequestId
+from access.ids import BadgeDigest, RequestId
 from access.model import Policy, Reader
+from edge.badges.counters import Counters, is_provable
+from edge.badges.enrolling import Enrolling
+from edge.badges.wish import Want, Wish
 from edge.condition import Kept, Rules, View
 from edge.contact import Leaf
 from edge.effects import Effect, PublishState, SendRequest, note
@@ -22,6 +25,7 @@ from edge.events import (
     Event,
     ExitButton,
     Faulted,
+    FireChanged,
     LinkChanged,
     Moment,
     OutboxFilling,
@@ -34,12 +38,13 @@ from edge.events import (
     Tick,
 )
 from edge.knowledge import WatchKnowledge
-from edge.lonely import Circumstances, decide_alone
+from edge.lonely import Circumstances, decide_alone, language_of, member_of
 from edge.obedience import Orders
 from edge.passage import Gesture
 from edge.ports import Signal
 from edge.timekeeping import Timekeeping
 from edge.verdict import Asked, Verdict, from_server, to_record
+from edge.wording import notice
 
 MOST_WAITING: Final = 8
 """How many requests may wait for the server at a time; about the next one the door decides."""
@@ -68,11 +73,15 @@ class Door:
             exit_stuck_s=rules.exit_stuck_s,
         )
         self._orders = Orders(
-            door=rules.door, is_locked_down=kept.is_locked_down, done=dict(kept.done)
+            door=rules.door,
+            is_locked_down=kept.is_locked_down,
+            done=dict(kept.done),
+            ruled_at=kept.ruled_at,
         )
         self._time = Timekeeping(
             may_leap=rules.clock_may_leap, is_unset=not rules.clock_is_kept, floor=kept.last_at
         )
+        self._counters = Counters(newest=dict(kept.counters))
         self._gesture = Gesture()
         self._waiting: dict[RequestId, Asked] = {}
         self._readers = {reader.value: "ok" for reader in rules.readers}
@@ -102,15 +111,16 @@ class Door:
     def due(self) -> float | None:
         """The monotonic time at which it wants a `Tick`, in seconds; None if it wants none."""
         dues = [asked.deadline for asked in self._waiting.values()]
-        if self._entrance.due is not None:
-            dues.append(self._entrance.due)
+        dues += [due for due in (self._entrance.due, self._enrolling.due) if due is not None]
         return min(dues, default=None)
 
     @property
     def view(self) -> View:
         """Its condition."""
         latch, leaf = self._entrance.latch, self._entrance.leaf
-        unlocked: Literal["unlocked", "locked"] = "unlocked" if latch.is_unlocked else "locked"
+        is_fire = self._entrance.fire.is_on
+        is_free = latch.is_unlocked or is_fire
+        unlocked: Literal["unlocked", "locked"] = "unlocked" if is_free else "locked"
         contact: Literal["open", "closed"] = "open" if leaf.is_open else "closed"
         return View(
             lock="held" if latch.is_held else unlocked,
@@ -118,7 +128,20 @@ class Door:
             policy=self._policy.version if self._policy is not None else None,
             clock_ms=self._time.ahead_ms,
             readers=dict(self._readers),
+            fire=is_fire,
         )
+
+    def wish(self, reader: Reader, badge: BadgeDigest, mono: float) -> Wish:
+        """Say what is wanted of a card, by what is known now. From any thread; changes nothing.
+
+        Nothing but its UID on the way out: a card that is not read well must keep nobody in.
+        """
+        enrolment = self._enrolling.now
+        if reader is Reader.OUT:
+            return Want.UID
+        if enrolment is not None and mono < enrolment.until:
+            return enrolment
+        return Want.PROOF if is_provable(self._policy, badge) else Want.UID
 
     def handle(self, event: Event, now: Moment) -> list[Effect]:
         """Take what happened and say what to do.
@@ -139,10 +162,11 @@ class Door:
             yield note("clock.untrusted", now, cause=why)
         yield from self._entrance.pass_time(now)
         yield from self._knowledge.forget_if_over(now)
+        self._enrolling.pass_time(now, is_clock_trusted=self._time.is_trusted)
         match event:
             case BadgeRead() | BadgeUnreadable() | DecisionReceived() | Tick():
                 yield from self._badges(event, now)
-            case ContactChanged() | ExitButton() | TamperChanged():
+            case ContactChanged() | ExitButton() | TamperChanged() | FireChanged():
                 yield from self._wires(event, now)
             case LinkChanged() | ServerSeen() | PolicyReceived():
                 yield from self._news(event, now)
@@ -150,7 +174,8 @@ class Door:
                 yield from self._orders.obey(event, self._entrance, self._policy, self._time, now)
             case _:
                 yield from self._unit(event, now)
-        yield from self._entrance.face.settle(self._lasting(), now.mono)
+        lasting = self._lasting()
+        yield from self._entrance.face.settle(lasting, now.mono, self._words(lasting))
 
     def _badges(
         self, event: BadgeRead | BadgeUnreadable | DecisionReceived | Tick, now: Moment
@@ -159,14 +184,15 @@ class Door:
             case BadgeRead():
                 yield from self._read(event, now)
             case BadgeUnreadable():
-                yield self._entrance.face.answer(Signal.REFUSED, "", now.mono)
+                words = notice(event.why, self._language(event))
+                yield self._entrance.face.answer(Signal.REFUSED, words, now.mono)
             case DecisionReceived():
                 yield from self._answered(event, now)
             case Tick():
                 yield from self._give_up_waiting(now)
 
     def _wires(
-        self, event: ContactChanged | ExitButton | TamperChanged, now: Moment
+        self, event: ContactChanged | ExitButton | TamperChanged | FireChanged, now: Moment
     ) -> Iterator[Effect]:
         match event:
             case ContactChanged(is_open=is_open):
@@ -175,6 +201,8 @@ class Door:
                 yield from self._entrance.exit_button(now, is_pressed=is_pressed)
             case TamperChanged(is_open=is_open):
                 yield from self._entrance.tamper(now, is_open=is_open)
+            case FireChanged(is_on=is_on):
+                yield from self._entrance.fire_panel(now, is_on=is_on)
 
     def _news(
         self, event: LinkChanged | ServerSeen | PolicyReceived, now: Moment
@@ -217,6 +245,8 @@ class Door:
             yield from self._entrance.passage_was_cut(now)
         if event.is_open:
             self._entrance.leaf.opened(now, is_forced=False, counts=True)
+        if event.is_fire:
+            yield from self._entrance.fire_panel(now, is_on=True)
         if event.is_case_open:
             yield from self._entrance.tamper(now, is_open=True)
         if event.is_exit_pressed:
@@ -224,18 +254,26 @@ class Door:
         yield PublishState()
 
     def _read(self, event: BadgeRead, now: Moment) -> Iterator[Effect]:
+        asked = self._asked(event, now)
         if event.reader is Reader.OUT:
-            yield from self._decide(self._asked(event, now), now)
-        elif self._is_passage_gesture(event, now):
+            yield from self._decide(asked, now)
+        elif self._is_passage_gesture(asked, now):
+            yield from self._counters.learn(event.badge, event.token)
             yield from self._toggle_passage(now)
-        elif any(asked.badge == event.badge for asked in self._waiting.values()):
-            return
+        elif self._is_awaited(asked):
+            yield from self._counters.learn(event.badge, event.token)
         elif self._is_alone or len(self._waiting) >= MOST_WAITING:
-            yield from self._decide(self._asked(event, now), now)
+            yield from self._decide(asked, now)
         else:
-            asked = self._asked(event, now)
             self._waiting[asked.id] = asked
-            yield SendRequest(id=asked.id, at=now.at, reader=asked.reader, badge=asked.badge)
+            yield SendRequest(
+                id=asked.id, at=now.at, reader=asked.reader, badge=asked.badge, token=asked.token
+            )
+
+    def _is_awaited(self, asked: Asked) -> bool:
+        """Whether an answer for this very badge is on its way; a card just enrolled asks anew."""
+        is_same = any(other.badge == asked.badge for other in self._waiting.values())
+        return is_same and asked.enrolled is None
 
     def _answered(self, event: DecisionReceived, now: Moment) -> Iterator[Effect]:
         """Take the server's answer, if it is for a request that still waits."""
@@ -271,19 +309,30 @@ class Door:
 
     def _conclude(self, verdict: Verdict, now: Moment) -> Iterator[Effect]:
         yield to_record(verdict, now)
+        yield from self._counters.learn(verdict.badge, verdict.token)
         if verdict.reader is Reader.IN:
             yield from self._knowledge.learn(verdict, self._policy, self._rules.door, now)
         else:
             yield from self._knowledge.left(verdict.member, now)
         if not verdict.granted:
-            yield self._entrance.face.answer(Signal.REFUSED, verdict.message, now.mono)
+            yield self._refusal(verdict, now)
             return
         yield from self._entrance.admit(verdict, now)
         if verdict.reader is Reader.IN:
-            self._gesture.granted(verdict.badge, verdict.member, now.mono)
+            is_proven = verdict.token is not None
+            self._gesture.granted(verdict.badge, verdict.member, now.mono, is_proven=is_proven)
 
-    def _is_passage_gesture(self, event: BadgeRead, now: Moment) -> bool:
-        if self._orders.is_locked_down or not self._gesture.completed_by(event.badge, now.mono):
+    def _refusal(self, verdict: Verdict, now: Moment) -> Effect:
+        """Show that a badge was refused; of one that was just enrolled, that it was enrolled."""
+        face = self._entrance.face
+        if verdict.enrolled is None:
+            return face.answer(Signal.REFUSED, verdict.message, now.mono)
+        words = notice("enrolled", self._enrolling.language)
+        return face.answer(Signal.ENROL, words, now.mono)
+
+    def _is_passage_gesture(self, asked: Asked, now: Moment) -> bool:
+        is_blocked = self._orders.is_locked_down or asked.enrolled is not None
+        if is_blocked or not self._gesture.completed_by(asked.badge, asked.proof, now.mono):
             return False
         if not self._time.is_trusted:
             return self._entrance.passage is not None
@@ -305,6 +354,7 @@ class Door:
         if is_older and not self._rules.clock_may_leap:
             return
         self._policy = policy
+        yield from self._counters.forget_others(policy)
         self._time.raise_floor(policy.issued)
         if event.is_fresh:
             self._time.hear(policy.issued, now)
@@ -319,16 +369,44 @@ class Door:
             self._time.raise_floor(event.at)
 
     def _asked(self, event: BadgeRead, now: Moment) -> Asked:
+        is_enrolled = self._enrolling.is_for(event.enrolled) and event.enrolled is not None
+        if is_enrolled:
+            self._enrolling.end()
         return Asked(
             id=self._new_id(),
             reader=event.reader,
             badge=event.badge,
             deadline=now.mono + self._rules.decision_timeout_s,
+            token=event.token,
+            proof=self._counters.judge(event.badge, event.token),
+            enrolled=event.enrolled if is_enrolled else None,
         )
 
     def _lasting(self) -> Signal:
         lasting = self._entrance.lasting
-        return Signal.WAIT if self._waiting and lasting is not Signal.ALARM else lasting
+        if lasting is Signal.ALARM:
+            return lasting
+        if self._waiting:
+            return Signal.WAIT
+        return Signal.ENROL if self._enrolling.now is not None else lasting
+
+    def _words(self, lasting: Signal) -> str:
+        """What is said with what lasts."""
+        if self._entrance.fire.is_on:
+            return notice("fire")
+        if lasting is Signal.ENROL:
+            return notice("enrol", self._enrolling.language)
+        return ""
+
+    def _language(self, event: BadgeUnreadable) -> str:
+        """In which language to speak to whoever holds a card."""
+        if self._enrolling.now is not None or event.badge is None:
+            return self._enrolling.language
+        return language_of(self._policy, member_of(self._policy, event.badge))
+
+    @property
+    def _enrolling(self) -> Enrolling:
+        return self._orders.enrolling
 
     @property
     def _is_alone(self) -> bool:

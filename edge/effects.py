@@ -6,6 +6,7 @@ from datetime import datetime
 
 from access.ids import BadgeDigest, RequestId
 from access.model import Reader
+from access.tokens import CardToken
 from edge.events import Moment
 from edge.ports import Signal
 
@@ -20,6 +21,7 @@ class SendRequest:
     at: datetime
     reader: Reader
     badge: BadgeDigest
+    token: CardToken | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

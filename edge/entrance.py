@@ -12,6 +12,7 @@ from edge.contact import Leaf
 from edge.effects import Effect, Keep, PublishState, Relock, Show, Unlock, Value, note
 from edge.events import Moment
 from edge.face import ANSWER_S, Face
+from edge.fire import FirePanel
 from edge.knowledge import WatchKnowledge, request_of
 from edge.latch import Latch
 from edge.passage import KEPT_AS, Passage, begin
@@ -40,6 +41,7 @@ class Entrance:
     latch: Latch = field(default_factory=Latch)
     passes: Passes = field(default_factory=Passes)
     face: Face = field(default_factory=Face)
+    fire: FirePanel = field(default_factory=FirePanel)
     passage: Passage | None = None
     exit_since: float | None = None
     is_case_open: bool = False
@@ -62,7 +64,7 @@ class Entrance:
     @property
     def lasting(self) -> Signal:
         """What is shown while nobody stands before the door."""
-        if self.is_case_open:
+        if self.is_case_open or self.fire.is_on:
             return Signal.ALARM
         if self.latch.is_held and not self.leaf.is_forced:
             return Signal.GRANTED
@@ -98,8 +100,28 @@ class Entrance:
         self, now: Moment, seconds: float, command: str, by: MemberId
     ) -> Iterator[Effect]:
         """Unlock once, as ordered."""
+        was_unlocked = self.latch.is_unlocked
         yield from self._release(now, seconds, "command", command=command, by=by)
+        if was_unlocked:
+            yield note("lock.unlocked", now, command=command, by=by, is_again=True)
         yield self._green(now)
+
+    def order_passage(
+        self, now: Moment, policy: Policy | None, command: str, by: MemberId
+    ) -> Iterator[Effect]:
+        """Hold the lock released, as ordered; say so as well where it is held already."""
+        if self.passage is not None:
+            watch = self.passage.watch
+            yield note("passage.started", now, watch=watch, is_again=True, command=command, by=by)
+        else:
+            yield from self.start_passage(now, policy, command=command, by=by)
+
+    def order_release(self, now: Moment, command: str, by: MemberId) -> Iterator[Effect]:
+        """Hold the lock no more, as ordered; say so as well where it is not held."""
+        if self.passage is None:
+            yield note("passage.ended", now, watch=None, cause="not_held", command=command, by=by)
+        else:
+            yield from self.end_passage(now, cause="command", command=command, by=by)
 
     def relock(self, now: Moment, *, cause: str, **why: Value) -> Iterator[Effect]:
         """Lock, if the lock is not locked."""
@@ -133,7 +155,7 @@ class Entrance:
         yield Keep(key=KEPT_AS, value=None)
         yield note("passage.ended", now, watch=watch, cause=cause, **why)
         yield from self.relock(now, cause="passage")
-        yield from self.leaf.excuse(now)
+        yield from self.leaf.excuse(now, counts=self._counts)
 
     def passage_was_cut(self, now: Moment) -> Iterator[Effect]:
         """Passage mode was on when the unit stopped without a goodbye; the lock is locked now."""
@@ -143,13 +165,17 @@ class Entrance:
 
     def lock_down(self, now: Moment, **why: Value) -> Iterator[Effect]:
         """Lock at once, and take back every right to open."""
-        was_unlocked = self.latch.is_unlocked
-        yield from self.end_passage(now, cause="lockdown", **why)
-        yield from self.relock(now, cause="lockdown", **why)
-        if not was_unlocked:
-            yield note("lock.locked", now, cause="lockdown", **why)
+        yield from self.order_lock(now, cause="lockdown", **why)
         yield from self.take_back(now)
         yield PublishState()
+
+    def order_lock(self, now: Moment, *, cause: str, **why: Value) -> Iterator[Effect]:
+        """Lock at once, held or not; say so as well where it is locked already."""
+        was_unlocked = self.latch.is_unlocked
+        yield from self.end_passage(now, cause=cause, **why)
+        yield from self.relock(now, cause=cause, **why)
+        if not was_unlocked:
+            yield note("lock.locked", now, cause=cause, **why)
 
     def take_back(self, now: Moment) -> Iterator[Effect]:
         """Take back every right to open; a watch whose guardian has not come in never was."""
@@ -172,7 +198,7 @@ class Entrance:
         self.exit_since = now.mono if is_pressed else None
         if is_pressed:
             yield note("exit.requested", now)
-            yield from self.leaf.excuse(now, counts=not self.latch.is_held)
+            yield from self.leaf.excuse(now, counts=self._counts)
             yield self.face.answer(Signal.GRANTED, "", now.mono)
 
     def tamper(self, now: Moment, *, is_open: bool) -> Iterator[Effect]:
@@ -180,6 +206,17 @@ class Entrance:
         if is_open and not self.is_case_open:
             yield note("unit.tampered", now, part="case")
         self.is_case_open = is_open
+
+    def fire_panel(self, now: Moment, *, is_on: bool) -> Iterator[Effect]:
+        """The fire panel has cut the lock's power, or gives it back."""
+        yield from self.fire.changed(
+            self.leaf, now, is_on=is_on, is_released=self.latch.is_unlocked
+        )
+
+    @property
+    def _counts(self) -> bool:
+        """Whether the time that the door stands open counts now."""
+        return not (self.latch.is_held or self.fire.is_on)
 
     def _release(
         self,
@@ -193,7 +230,7 @@ class Entrance:
     ) -> Iterator[Effect]:
         if not (self.latch.is_held and self.leaf.is_open):
             self.passes.give(cause, request, is_used=self.leaf.is_open)
-        yield from self.leaf.excuse(now, counts=not self.latch.is_held)
+        yield from self.leaf.excuse(now, counts=self._counts)
         if self.latch.release(now.mono, seconds):
             told: dict[str, Value] = why if request is None else {"request": request}
             yield note("lock.unlocked", now, **told)
@@ -209,10 +246,11 @@ class Entrance:
     def _opened(self, now: Moment) -> Iterator[Effect]:
         is_held = self.latch.is_held
         opening = self.passes.opened(now.mono, is_held=is_held)
-        is_forced = opening.cause == FORCED
-        self.leaf.opened(now, is_forced=is_forced, counts=not is_held)
+        cause = self.fire.cause_of(opening.cause)
+        is_forced = cause == FORCED
+        self.leaf.opened(now, is_forced=is_forced, counts=self._counts)
         self.latch.opened(now.mono)
-        yield note("door.opened", now, request=opening.request, cause=opening.cause)
+        yield note("door.opened", now, request=opening.request, cause=cause)
         if is_forced:
             yield note("door.forced", now)
         for request in opening.admits:

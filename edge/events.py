@@ -6,6 +6,8 @@ from typing import Literal
 
 from access.ids import BadgeDigest, MemberId, RequestId, WatchId
 from access.model import Policy, Reader
+from access.tokens import CardToken
+from edge.presentation import Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class Started:
         is_case_open: whether the unit's case stands open.
         is_exit_pressed: whether the exit button is down.
         lost_outbox: the name of an outbox that was set aside because it could not be read.
+        is_fire: whether the fire panel has cut the lock's power.
     """
 
     version: str
@@ -38,6 +41,7 @@ class Started:
     is_case_open: bool = False
     is_exit_pressed: bool = False
     lost_outbox: str | None = None
+    is_fire: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +61,31 @@ class Faulted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadgeRead:
-    """A badge was read; its UID has become a digest already."""
+    """A badge was read; its UID has become a digest already.
+
+    Attributes:
+        token: see `edge.presentation.CardRead`.
+        enrolled: likewise.
+    """
 
     reader: Reader
     badge: BadgeDigest
+    token: CardToken | None = None
+    enrolled: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadgeUnreadable:
-    """A card was read whose UID is none that a badge can have."""
+    """A card was presented that can't be taken, or whose UID is none that a badge can have.
+
+    Attributes:
+        why: see `edge.presentation.Trouble`.
+        badge: its digest, where it is known.
+    """
 
     reader: Reader
+    why: Trouble = "number"
+    badge: BadgeDigest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +167,13 @@ class TamperChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FireChanged:
+    """The fire panel has cut the lock's power, or gives it back."""
+
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderHealth:
     """A reader has failed, or works again."""
 
@@ -178,6 +203,7 @@ Event = (
     | ContactChanged
     | ExitButton
     | TamperChanged
+    | FireChanged
     | ReaderHealth
     | OutboxFilling
 )

@@ -17,7 +17,7 @@ from edge.effects import (
     Unlock,
 )
 from edge.outbox import Entry, Outbox, OutboxError
-from edge.ports import Lock, Signals
+from edge.ports import Display, Lock, Signals
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class _Durable:
 
 @dataclass(slots=True, kw_only=True)
 class Hands:
-    """Lock, journal and signals of one door.
+    """Lock, journal, signals and display of one door.
 
     Records are on disk before the lock is released; locking waits for nothing. What can't be
     written is kept in memory and tried again each second; only the way out is opened meanwhile.
@@ -51,6 +51,7 @@ class Hands:
     outbox: Outbox
     lock: Lock
     signals: Signals
+    display: Display | None = None
     unsaved: list[Entry] = field(default_factory=list)
     _save_at: float = float("-inf")
     _renewed_at: float | None = None
@@ -76,8 +77,8 @@ class Hands:
                     durable.entries.append(Entry(kind=kind, time=at, data=data))
                 case Keep(key=key, value=value):
                     durable.keep[key] = value
-                case Show(signal=signal):
-                    self.signals.show(signal)
+                case Show():
+                    self._show(effect)
                 case _:
                     yield effect
         self._save(durable)
@@ -102,6 +103,11 @@ class Hands:
         if is_unlocked and renewed_at is not None and mono >= renewed_at + _RENEW_S:
             self._renewed_at = mono
             self.lock.unlock()
+
+    def _show(self, effect: Show) -> None:
+        self.signals.show(effect.signal)
+        if self.display is not None:
+            self.display.show(effect.message)
 
     def _unlock(self, durable: _Durable, mono: float, *, is_exit: bool) -> None:
         if is_exit:

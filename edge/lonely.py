@@ -75,10 +75,12 @@ def decide_alone(
         request=asked.id,
         reader=asked.reader,
         badge=asked.badge,
+        token=asked.token,
+        enrolled=asked.enrolled,
         granted=decision.granted,
         reason=decision.reason.value,
         member=decision.member,
-        message=message(decision.reason, _language(policy, decision.member)),
+        message=message(decision.reason, language_of(policy, decision.member)),
         unlock_s=unlock_s(policy, door),
         is_offline=known.is_offline,
         is_passback=decision.is_passback,
@@ -93,7 +95,9 @@ def _decision(policy: Policy | None, door: DoorId, asked: Asked, known: Circumst
         return Decision(granted=True, reason=Reason.EXIT, row="1", member=member)
     if policy is None:
         return Decision(granted=False, reason=Reason.POLICY_EXPIRED, row="8c")
-    request = Request(at=known.at, door=door, reader=asked.reader, badge=asked.badge)
+    request = Request(
+        at=known.at, door=door, reader=asked.reader, badge=asked.badge, token=asked.proof
+    )
     try:
         return decide(policy, _state(policy, door, known), request)
     except UnknownDoorError:
@@ -120,6 +124,7 @@ def _watch(decision: Decision, request: RequestId, running: Watch | None) -> Wat
     return running.id if decision.reason is Reason.WATCH and running is not None else None
 
 
-def _language(policy: Policy | None, member: MemberId | None) -> str:
+def language_of(policy: Policy | None, member: MemberId | None) -> str:
+    """Say in which language to speak to a member; the default one to somebody unknown."""
     known = policy.members.get(member) if policy is not None and member is not None else None
     return known.language if known is not None else DEFAULT_LANGUAGE

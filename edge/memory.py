@@ -7,6 +7,7 @@ from access.messages import InvalidMessageError, PolicySnapshot, decode
 from access.model import Policy
 from access.snapshot import SnapshotError, Verify, unseal
 from edge import knowledge, obedience, passage
+from edge.badges.counters import recall_counters
 from edge.condition import Kept
 from edge.outbox import Outbox
 
@@ -21,12 +22,15 @@ def recall(outbox: Outbox, verify: Verify) -> Kept:
     Raises:
         OutboxError: the outbox can't be read.
     """
+    policy = _policy(outbox.kept(_POLICY), verify)
     return Kept(
-        policy=_policy(outbox.kept(_POLICY), verify),
+        policy=policy,
         watch=knowledge.read_watch(outbox.kept(knowledge.KEPT_AS)),
         is_locked_down=outbox.kept(obedience.LOCKDOWN_KEPT_AS) is not None,
         was_held=outbox.kept(passage.KEPT_AS) is not None,
         done=obedience.read_done(outbox.kept(obedience.DONE_KEPT_AS)),
+        ruled_at=obedience.read_ruled(outbox.kept(obedience.RULED_KEPT_AS)),
+        counters=recall_counters(policy, outbox.kept),
         last_at=outbox.last_at,
     )
 

@@ -30,11 +30,15 @@ def start_world(hardware: HardwareSettings, pins: PinFactory) -> Iterator[World]
         raise PinsError("a simulated door needs simulated pins")
     clock = RealClock()
     chips: dict[str, Chip] = {reader.id: Chip(clock=clock) for reader in hardware.readers}
-    places = {(reader.bus, reader.device): chips[reader.id] for reader in hardware.readers}
+    places = {reader.spi: chips[reader.id] for reader in hardware.readers if reader.spi is not None}
     install(places)
     try:
         with World(
-            hardware.simulated.socket, chips=chips, wiring=wiring(hardware), pins=pins
+            hardware.simulated.socket,
+            chips=chips,
+            wiring=wiring(hardware),
+            pins=pins,
+            cards=hardware.simulated.cards,
         ) as world:
             yield world
     finally:
@@ -49,6 +53,8 @@ def wiring(hardware: HardwareSettings) -> Wiring:
         lock=Wire(pin=hardware.lock.pin, active_high=hardware.lock.active_high),
         contact=_wire(hardware.contact),
         exit_button=_wire(hardware.exit_button),
+        tamper=_wire(hardware.tamper),
+        fire=_wire(hardware.fire),
         red=_lamp(light, light.red) if light is not None else None,
         green=_lamp(light, light.green) if light is not None else None,
         blue=_lamp(light, light.blue) if light is not None else None,

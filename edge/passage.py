@@ -7,6 +7,7 @@ from typing import Final
 from access.ids import BadgeDigest, MemberId, WatchId
 from access.instants import find
 from access.model import Policy
+from access.policy import Token
 from access.watch import Phase
 from edge.events import Moment
 from edge.knowledge import WatchKnowledge
@@ -63,19 +64,27 @@ def begin(knowledge: WatchKnowledge, policy: Policy | None, now: Moment) -> Pass
 
 @dataclass(slots=True, kw_only=True)
 class Gesture:
-    """Two reads of one badge, the first of which was granted, within five seconds."""
+    """Two reads of one badge, the first of which was granted, within five seconds.
+
+    A badge that proved itself the first time must do so again: a copy completes nothing.
+    """
 
     badge: BadgeDigest | None = None
     member: MemberId | None = None
     until: float = 0.0
+    is_proven: bool = False
 
-    def granted(self, badge: BadgeDigest, member: MemberId | None, mono: float) -> None:
+    def granted(
+        self, badge: BadgeDigest, member: MemberId | None, mono: float, *, is_proven: bool = False
+    ) -> None:
         """A badge was granted entry: its next read may be the second one."""
         self.badge, self.member, self.until = badge, member, mono + GESTURE_S
+        self.is_proven = is_proven
 
-    def completed_by(self, badge: BadgeDigest, mono: float) -> bool:
+    def completed_by(self, badge: BadgeDigest, proof: Token, mono: float) -> bool:
         """Whether this read is the second one."""
-        return badge == self.badge and mono < self.until
+        fits = proof is Token.FITS if self.is_proven else proof is not Token.COPIED
+        return badge == self.badge and mono < self.until and fits
 
     def clear(self) -> None:
         """Begin anew."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from access.ids import RequestId
+from access.passing import OPENED_LATE
 
-GRACE_S: Final = 1.0
-"""How long after the lock has locked again an opening still follows from the grant."""
+_GRACE_S: Final = OPENED_LATE.total_seconds()
 
 FORCED: Final = "forced"
 """The cause of an opening that nobody had a right to."""
@@ -73,7 +73,7 @@ class Passes:
         """The lock has locked: what was given ends soon."""
         for given in self.given:
             if given.until is None:
-                given.until = mono + GRACE_S
+                given.until = mono + _GRACE_S
 
     def revoke(self) -> None:
         """Take back what was given, at once."""

@@ -7,7 +7,7 @@ adapters drive in tests and in the demo are in `edge.simulated`.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,17 @@ class Card:
     uid: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A card that can't be read, though the reader is well.
+
+    Attributes:
+        why: "several" cards at once, of which none is taken; or a "number" that no badge has.
+    """
+
+    why: Literal["several", "number"]
+
+
 class ReaderError(OSError):
     """The reader chip does not answer, or answers wrongly."""
 
@@ -28,11 +39,11 @@ class ReaderError(OSError):
 class Reader(Protocol):
     """One badge reader."""
 
-    def poll(self) -> Card | None:
+    def poll(self) -> Card | Unreadable | None:
         """Look once for a card; blocks for at most 50 ms.
 
         Returns:
-            The card in the field, or None.
+            The card in the field, or None; or why the card that is there can't be read.
 
         Raises:
             ReaderError: the chip is absent or answers wrongly.
@@ -95,6 +106,7 @@ class Signal(Enum):
     GRANTED = "granted"
     REFUSED = "refused"
     WARNING = "warning"
+    ENROL = "enrol"
     ALARM = "alarm"
 
 
@@ -106,3 +118,13 @@ class Signals(Protocol):
 
     def close(self) -> None:
         """Light and sound off. Closing twice is harmless."""
+
+
+class Display(Protocol):
+    """A few words for whoever stands before the door."""
+
+    def show(self, words: str) -> None:
+        """Show these words in place of those before, or nothing for ""; does not block."""
+
+    def close(self) -> None:
+        """Go dark. Closing twice is harmless."""

@@ -1,6 +1,7 @@
 """What a door unit sends: requests, its journal until it is acknowledged, and its condition."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +35,7 @@ class Postroom:
         outbox: holds the journal.
         courier: says which of it to send when.
         version: of the program.
+        temperature_c: says how warm the unit is, in degrees Celsius; None where nobody knows.
         link: None until there is one.
         is_state_due: whether the condition has changed since it was last told.
     """
@@ -44,6 +46,7 @@ class Postroom:
     courier: Courier
     clock: Clock
     version: str
+    temperature_c: Callable[[], float | None] = lambda: None
     link: Link | None = None
     is_state_due: bool = True
     _state_said_at: float = float("-inf")
@@ -56,7 +59,11 @@ class Postroom:
     def ask(self, request: SendRequest) -> None:
         """Send a request; if that can't be done, the door decides when its time is up."""
         message = AccessRequest(
-            id=request.id, at=request.at, reader=request.reader.value, badge=request.badge
+            id=request.id,
+            at=request.at,
+            reader=request.reader.value,
+            badge=request.badge,
+            token=request.token,
         )
         self._send(
             Outgoing(
@@ -133,6 +140,8 @@ class Postroom:
             clock_ms=view.clock_ms,
             unit=self.version,
             readers=dict(view.readers),
+            temperature_c=self.temperature_c(),
+            fire=view.fire,
         )
 
     def _say_state(self, payload: bytes) -> bool:

@@ -10,9 +10,20 @@ import uuid6
 
 from access.ids import DoorId, RequestId, SiteId
 from access.model import Reader
+from edge.badges.meeting import Cards
+from edge.badges.wish import Want, Wish
+from edge.card_keys import site_keys
 from edge.condition import Rules
 from edge.door import Door
-from edge.events import ContactChanged, ExitButton, Faulted, Started, TamperChanged
+from edge.events import (
+    ContactChanged,
+    ExitButton,
+    Faulted,
+    FireChanged,
+    Started,
+    TamperChanged,
+)
+from edge.hardware.thermometer import temperature_c
 from edge.mailbox import Mailbox
 from edge.memory import recall
 from edge.outbox import Outbox
@@ -56,7 +67,13 @@ def run(
     with contextlib.ExitStack() as stack:
         # The hardware first: from here on the lock is locked, whatever else fails.
         later = _Later()
-        parts = open_parts(settings, stack=stack, on_reader=later.on_reader, on_fuse=later.on_fuse)
+        parts = open_parts(
+            settings,
+            stack=stack,
+            on_reader=later.on_reader,
+            on_fuse=later.on_fuse,
+            cards=lambda: _cards(settings, later),
+        )
         site, door = SiteId(settings.site), DoorId(settings.door)
         outbox = stack.enter_context(Outbox(settings.outbox, site=site, door=door))
         mailbox = Mailbox(site=site, door=door, verify=verifier(settings.server_key_file))
@@ -106,6 +123,14 @@ class _Later:
         if self.unit is not None:
             self.unit.post(Faulted())
 
+    def wish(self, reader: str, uid: bytes) -> Wish:
+        return Want.UID if self.unit is None else self.unit.wish(reader, uid)
+
+
+def _cards(settings: DoorUnitSettings, later: _Later) -> Cards | None:
+    keys = site_keys(settings)
+    return None if keys is None else Cards(keys=keys, ask=later.wish)
+
 
 def _open_clock(settings: DoorUnitSettings, stack: contextlib.ExitStack) -> Clock:
     clock = clock_from(settings.clock)
@@ -129,6 +154,8 @@ def _make_unit(
         outbox=outbox,
         lock=parts.lock,
         signals=parts.signals,
+        display=parts.display,
+        temperature_c=temperature_c,
         mailbox=mailbox,
         badge_key=read_badge_key(settings.badge_key_file),
         clock=clock,
@@ -159,6 +186,8 @@ def _connect_wires(unit: DoorUnit, parts: Parts) -> None:
         parts.exit_button.on_change(lambda is_on: unit.post(ExitButton(is_pressed=is_on)))
     if parts.tamper is not None:
         parts.tamper.on_change(lambda is_open: unit.post(TamperChanged(is_open=is_open)))
+    if parts.fire is not None:
+        parts.fire.on_change(lambda is_on: unit.post(FireChanged(is_on=is_on)))
 
 
 def _started(parts: Parts, outbox: Outbox) -> Started:
@@ -168,6 +197,7 @@ def _started(parts: Parts, outbox: Outbox) -> Started:
         is_exit_pressed=parts.exit_button is not None and parts.exit_button.is_active,
         is_case_open=parts.tamper is not None and parts.tamper.is_active,
         lost_outbox=outbox.lost,
+        is_fire=parts.fire is not None and parts.fire.is_active,
     )
 
 

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Final, Self
 
-from edge.ports import Reader, ReaderError
+from edge.ports import Card, Reader, ReaderError, Unreadable
 from edge.presentation import (
     DEFAULT_REARM_S,
     CardRead,
+    CardUnreadable,
     Presentations,
     ReaderEvent,
     ReaderFailed,
@@ -40,6 +41,7 @@ class ReaderWatch:
         on_event: Callable[[ReaderEvent], None],
         poll_s: float = DEFAULT_POLL_S,
         rearm_s: float = DEFAULT_REARM_S,
+        meet: Callable[[bytes], CardRead | CardUnreadable] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing happens before `start` or `step`.
@@ -50,10 +52,12 @@ class ReaderWatch:
             on_event: is called from the watch's thread; must not block.
             poll_s: seconds between two looks.
             rearm_s: see `Presentations`.
+            meet: opens a card that is presented, by its UID; without it only the UID is read. It
+                may raise `ReaderError`.
             monotonic: seconds, as `time.monotonic`.
         """
         self._name, self._reader, self._on_event = name, reader, on_event
-        self._poll_s, self._monotonic = poll_s, monotonic
+        self._poll_s, self._meet, self._monotonic = poll_s, meet, monotonic
         self._presentations = Presentations(rearm_s=rearm_s)
         self._is_failed = False
         self._pause_s = 0.0
@@ -109,8 +113,25 @@ class ReaderWatch:
         if self._pause_s and now_s - self._good_since_s >= _TRUSTED_AFTER_S:
             self._pause_s = 0.0
         presented = self._presentations.see(card, now_s)
-        if presented is not None:
-            self._tell(CardRead(reader=self._name, uid=presented.uid))
+        if isinstance(presented, Unreadable):
+            self._tell(CardUnreadable(reader=self._name, why=presented.why))
+        elif presented is not None:
+            return self._take(presented)
+        return self._poll_s
+
+    def _take(self, card: Card) -> float:
+        """Meet a card whose presentation begins."""
+        if self._meet is None:
+            self._tell(CardRead(reader=self._name, uid=card.uid))
+            return self._poll_s
+        try:
+            met = self._meet(card.uid)
+        except ReaderError as error:
+            self._presentations.forget(card.uid)
+            return self._fail(error)
+        if isinstance(met, CardUnreadable) and met.why == "moved":
+            self._presentations.forget(card.uid)
+        self._tell(met)
         return self._poll_s
 
     def _fail(self, error: ReaderError) -> float:

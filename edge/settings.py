@@ -1,5 +1,6 @@
 """What `door.toml` says: the settings of one door unit and of the hardware on its pins."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,18 +8,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from edge.badges.layout import DEFAULT_SECTORS, LAST_SECTOR
+from edge.header import I2C_PINS, SPI_PINS, Active, Pin
+from edge.settings_readers import ReaderSettings
 from runtime.settings import MqttSettings, RuleError, Settings, Slug, load_settings
 from runtime.written import Between, ClockChoice, Duration
-
-# BCM numbers of the 40-pin header. 0 and 1 are left out: a HAT's EEPROM answers there at boot.
-Pin = Annotated[int, Meta(ge=2, le=27)]
-Active = Literal["low", "high"]
-
-# The pins that the kernel's SPI driver takes for itself once a bus is switched on.
-_SPI_PINS = {
-    0: {7: "CE1", 8: "CE0", 9: "MISO", 10: "MOSI", 11: "SCLK"},
-    1: {16: "CE2", 17: "CE1", 18: "CE0", 19: "MISO", 20: "MOSI", 21: "SCLK"},
-}
 
 
 class TimingSettings(Settings, frozen=True, kw_only=True):
@@ -27,7 +21,8 @@ class TimingSettings(Settings, frozen=True, kw_only=True):
     Attributes:
         decision_timeout: how long the server may take before the door decides, 50 ms to 2 s.
         rearm: how long the same badge is not read again, 100 ms to 60 s.
-        debounce: how long an input must be steady to count, up to 400 ms.
+        debounce: how long an input must be steady to count, up to 400 ms. Shorter pulses are
+            ignored; those of over 400 ms always count.
         held_after: how long the door may stand open before it is `held`, 10 s to 1 h.
         exit_stuck: how long the exit button may be down before it counts as stuck, 5 s to 1 h.
     """
@@ -37,6 +32,30 @@ class TimingSettings(Settings, frozen=True, kw_only=True):
     debounce: Annotated[Duration, Between("0 ms", "400 ms")] = Duration(milliseconds=50)
     held_after: Annotated[Duration, Between("10 s", "1 h")] = Duration(seconds=30)
     exit_stuck: Annotated[Duration, Between("5 s", "1 h")] = Duration(seconds=60)
+
+
+class CardSettings(Settings, frozen=True, kw_only=True):
+    """The badges of level L1 (MIFARE Classic with keys of their own).
+
+    Attributes:
+        master_key_file: the site's card master key, 32 random bytes in hex.
+        sectors: the two sectors of each card that are ours, 1 to 15. All doors of a site have the
+            same; another pair makes all cards strange to them.
+    """
+
+    master_key_file: Path
+    sectors: tuple[Annotated[int, Meta(ge=1, le=LAST_SECTOR)], ...] = DEFAULT_SECTORS
+
+    def __post_init__(self) -> None:
+        """Refuse anything but two different sectors."""
+        if len(self.sectors) != len(DEFAULT_SECTORS) or len(set(self.sectors)) == 1:
+            raise RuleError("give two different sectors, such as [1, 2]", field="sectors")
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """The two sectors."""
+        first, second = self.sectors
+        return first, second
 
 
 class LockSettings(Settings, frozen=True, kw_only=True):
@@ -68,35 +87,12 @@ class LockSettings(Settings, frozen=True, kw_only=True):
             raise RuleError('a magnet opens without power; write fail = "safe"', field="fail")
 
 
-class ReaderSettings(Settings, frozen=True, kw_only=True):
-    """One badge reader.
-
-    Attributes:
-        id: "in" outside the door, "out" inside it.
-        driver: the chip.
-        bus: SPI bus, 0 or 1.
-        device: chip select on that bus, 0 to 2 (bus 0 has 0 and 1).
-        reset_pin: BCM number of the chip's RST, where it is wired.
-    """
-
-    id: Literal["in", "out"]
-    driver: Literal["mfrc522"]
-    bus: Annotated[int, Meta(ge=0, le=1)]
-    device: Annotated[int, Meta(ge=0, le=2)]
-    reset_pin: Pin | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a chip select that the bus does not have."""
-        if self.bus == 0 and self.device > 1:
-            raise RuleError("SPI bus 0 has the devices 0 and 1; write one of them", field="device")
-
-
 class InputSettings(Settings, frozen=True, kw_only=True):
     """One wire that is on or off.
 
     Attributes:
         pin: BCM number.
-        active: the level that means yes: open door, pressed button, opened case.
+        active: the level that means yes: open door, pressed button, opened case, fire.
     """
 
     pin: Pin
@@ -130,10 +126,33 @@ class BuzzerSettings(Settings, frozen=True, kw_only=True):
     pin: Pin
 
 
+class DisplaySettings(Settings, frozen=True, kw_only=True):
+    """A small display of 128 by 64 dots on the I2C bus.
+
+    Attributes:
+        driver: its chip.
+        port: the I2C bus; 1 is that of the header.
+        address: on that bus; most answer at 0x3c, some at 0x3d.
+        is_upside_down: whether it is mounted with its pins below.
+    """
+
+    driver: Literal["ssd1306", "sh1106"]
+    port: Annotated[int, Meta(ge=0, le=22)] = 1
+    address: Annotated[int, Meta(ge=0x08, le=0x77)] = 0x3C
+    is_upside_down: bool = field(default=False, name="upside_down")
+
+
 class SimulatedSettings(Settings, frozen=True, kw_only=True):
-    """The simulated hardware: the Unix socket on which badges and hands are played."""
+    """The simulated hardware.
+
+    Attributes:
+        socket: the Unix socket on which badges and hands are played.
+        cards: a folder in which cards keep what is written on them; without it they forget it when
+            the unit stops. Doors that share it see the same cards.
+    """
 
     socket: Path
+    cards: Path | None = None
 
 
 class HardwareSettings(Settings, frozen=True, kw_only=True):
@@ -146,8 +165,10 @@ class HardwareSettings(Settings, frozen=True, kw_only=True):
         contact: says that the door is open.
         exit_button: sees (and only sees) the request to exit.
         tamper: says that the case is open.
+        fire: sees (and only sees) that the fire panel has cut the lock's power.
         light: the three colours.
         buzzer: the sound.
+        display: a few words.
         simulated: needed by the simulated backend, and by it only.
     """
 
@@ -157,8 +178,10 @@ class HardwareSettings(Settings, frozen=True, kw_only=True):
     contact: InputSettings | None = None
     exit_button: InputSettings | None = None
     tamper: InputSettings | None = None
+    fire: InputSettings | None = None
     light: LightSettings | None = None
     buzzer: BuzzerSettings | None = None
+    display: DisplaySettings | None = None
     simulated: SimulatedSettings | None = None
 
     def __post_init__(self) -> None:
@@ -179,8 +202,14 @@ class HardwareSettings(Settings, frozen=True, kw_only=True):
             raise RuleError('a door has a reader with id = "in"; write it', field="reader")
         if len({reader.id for reader in self.readers}) < len(self.readers):
             raise RuleError("two readers have the same id; write one in, one out", field="reader")
-        if len({(reader.bus, reader.device) for reader in self.readers}) < len(self.readers):
+        chips = [reader.spi for reader in self.readers if reader.spi is not None]
+        if len(set(chips)) < len(chips):
             raise RuleError("two readers share bus and device; change device", field="reader")
+        typing = [reader.keyboard for reader in self.readers if reader.keyboard is not None]
+        if any(one == other for one, other in itertools.pairwise(typing)):
+            raise RuleError("two readers are one device; name each by its path", field="reader")
+        if self.backend == "simulated" and typing:
+            raise RuleError('a simulated reader has driver = "mfrc522"; write it', field="reader")
 
     def _users_by_pin(self) -> dict[int, list[str]]:
         users: defaultdict[int, list[str]] = defaultdict(list)
@@ -190,8 +219,14 @@ class HardwareSettings(Settings, frozen=True, kw_only=True):
 
     def _pins(self) -> Iterator[tuple[int, str]]:
         yield self.lock.pin, "hardware.lock"
-        inputs = {"contact": self.contact, "exit_button": self.exit_button, "tamper": self.tamper}
-        for name, part in (*inputs.items(), ("buzzer", self.buzzer)):
+        parts = {
+            "contact": self.contact,
+            "exit_button": self.exit_button,
+            "tamper": self.tamper,
+            "fire": self.fire,
+            "buzzer": self.buzzer,
+        }
+        for name, part in parts.items():
             if part is not None:
                 yield part.pin, f"hardware.{name}"
         if self.light is not None:
@@ -200,9 +235,15 @@ class HardwareSettings(Settings, frozen=True, kw_only=True):
         for reader in self.readers:
             if reader.reset_pin is not None:
                 yield reader.reset_pin, f'hardware.reader["{reader.id}"].reset_pin'
-        for bus in sorted({reader.bus for reader in self.readers}):
-            for pin, wire in _SPI_PINS[bus].items():
-                yield pin, f"SPI bus {bus} ({wire})"
+        yield from self._bus_pins()
+
+    def _bus_pins(self) -> Iterator[tuple[int, str]]:
+        for bus in sorted({reader.spi[0] for reader in self.readers if reader.spi is not None}):
+            yield from ((pin, f"SPI bus {bus} ({wire})") for pin, wire in SPI_PINS[bus].items())
+        if self.display is not None:
+            port = self.display.port
+            wires = I2C_PINS.get(port, {})
+            yield from ((pin, f"I2C bus {port} ({wire})") for pin, wire in wires.items())
 
 
 class DoorUnitSettings(Settings, frozen=True, kw_only=True):
@@ -219,6 +260,7 @@ class DoorUnitSettings(Settings, frozen=True, kw_only=True):
             does not, the time is in doubt after a start until the server has told it: a door on
             its own then takes all time as after hours.
         mqtt: how the door reaches the broker; its user name there is `<site>.<door>`.
+        cards: what the door needs for badges of level L1; without it, it reads UIDs only.
         timing: how long things take.
         hardware: what is wired.
     """
@@ -231,6 +273,7 @@ class DoorUnitSettings(Settings, frozen=True, kw_only=True):
     clock: ClockChoice = ClockChoice("system")
     keeps_time: bool = False
     mqtt: MqttSettings
+    cards: CardSettings | None = None
     timing: TimingSettings = TimingSettings()
     hardware: HardwareSettings
 

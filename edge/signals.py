@@ -56,6 +56,7 @@ GREEN: Final = Light(green=True)
 RED: Final = Light(red=True)
 AMBER: Final = Light(red=True, green=True)
 MAGENTA: Final = Light(red=True, blue=True)
+CYAN: Final = Light(green=True, blue=True)
 
 COLOURS: Final = MappingProxyType(
     {
@@ -66,7 +67,7 @@ COLOURS: Final = MappingProxyType(
         RED: "red",
         AMBER: "amber",
         MAGENTA: "magenta",
-        Light(green=True, blue=True): "cyan",
+        CYAN: "cyan",
     }
 )
 """The colour that the eye sees, in a word."""
@@ -106,6 +107,16 @@ PATTERNS: Final = MappingProxyType(
                 Step(light=DARK, for_s=0.5),
             ),
             repeat_from=1,
+        ),
+        # One tone as it begins: "a card is wanted", and once more: "the card is taken".
+        Signal.ENROL: Pattern(
+            steps=(
+                _GAP,
+                Step(light=CYAN, tone_hz=1047.0, for_s=0.2),
+                Step(light=CYAN, for_s=0.6),
+                Step(light=DARK, for_s=0.2),
+            ),
+            repeat_from=2,
         ),
         Signal.ALARM: Pattern(
             steps=(

@@ -9,6 +9,7 @@ from typing import Final
 
 from access.badge import UidError, digest
 from access.model import Reader
+from edge.badges.wish import Want, Wish
 from edge.courier import Courier
 from edge.door import Door
 from edge.effects import PublishState, Restart, SendRequest
@@ -29,9 +30,9 @@ from edge.hands import Hands, Message
 from edge.mailbox import Acknowledged, Mailbox, Snapshot
 from edge.memory import keep_policy
 from edge.outbox import Outbox, OutboxError
-from edge.ports import Lock, Signals
+from edge.ports import Display, Lock, Signals
 from edge.postroom import Postroom
-from edge.presentation import CardRead, ReaderEvent, ReaderFailed, ReaderRecovered
+from edge.presentation import CardRead, CardUnreadable, ReaderEvent, ReaderFailed, ReaderRecovered
 from runtime.clock import Clock
 from runtime.link import Incoming, Link, LinkDown, LinkEvent, LinkUp
 
@@ -80,6 +81,8 @@ class DoorUnit:
         outbox: the journal; likewise.
         lock: starts locked.
         signals: light and sound.
+        display: for a few words, where there is one.
+        temperature_c: says how warm the unit is, in degrees Celsius.
         mailbox: reads what comes over MQTT.
         badge_key: the site's badge key, 32 bytes.
         clock: what time it is.
@@ -98,12 +101,14 @@ class DoorUnit:
         badge_key: bytes,
         clock: Clock,
         version: str,
+        display: Display | None = None,
+        temperature_c: Callable[[], float | None] = lambda: None,
         on_turn: Callable[[], None],
     ) -> None:
         self._door, self._outbox, self._lock = door, outbox, lock
         self._mailbox, self._badge_key = mailbox, badge_key
         self._clock, self._on_turn = clock, on_turn
-        self._hands = Hands(outbox=outbox, lock=lock, signals=signals)
+        self._hands = Hands(outbox=outbox, lock=lock, signals=signals, display=display)
         self._postroom = Postroom(
             site=mailbox.site,
             door=mailbox.door,
@@ -111,6 +116,7 @@ class DoorUnit:
             courier=Courier(acknowledged=outbox.acknowledged, is_probing=outbox.lost is not None),
             clock=clock,
             version=version,
+            temperature_c=temperature_c,
         )
         self._patience = _Patience(clock)
         self._queue: queue.Queue[Happening] = queue.Queue(maxsize=_ROOM)
@@ -130,6 +136,14 @@ class DoorUnit:
             except queue.Full:
                 continue
             return
+
+    def wish(self, reader: str, uid: bytes) -> Wish:
+        """Say what the door wants of a card that is presented; from any thread, at once."""
+        try:
+            badge = digest(uid, self._badge_key)
+        except UidError:
+            return Want.UID
+        return self._door.wish(Reader(reader), badge, self._clock.monotonic())
 
     def connect(self, link: Link) -> None:
         """Give the unit its link, which posts its events here. Before `run`."""
@@ -188,6 +202,8 @@ class DoorUnit:
                 self._handle(LinkChanged(is_up=is_up))
             case CardRead():
                 self._handle(self._badge(happening))
+            case CardUnreadable():
+                self._handle(self._unreadable(happening))
             case ReaderFailed() | ReaderRecovered():
                 self._take_health(happening)
             case _:
@@ -222,7 +238,13 @@ class DoorUnit:
         except UidError as error:
             _log.warning("reader %s: %s", read.reader, error)
             return BadgeUnreadable(reader=Reader(read.reader))
-        return BadgeRead(reader=Reader(read.reader), badge=badge)
+        return BadgeRead(
+            reader=Reader(read.reader), badge=badge, token=read.token, enrolled=read.enrolled
+        )
+
+    def _unreadable(self, card: CardUnreadable) -> Event:
+        badge = None if card.uid is None else digest(card.uid, self._badge_key)
+        return BadgeUnreadable(reader=Reader(card.reader), why=card.why, badge=badge)
 
     def _handle(self, event: Event) -> None:
         now = Moment(at=self._clock.now(), mono=self._clock.monotonic())

@@ -16,12 +16,19 @@ from access.topics import (
     OF_SITE,
     POLICY,
     SERVER,
+    STATE,
     TO_DOOR,
     of_door,
     of_site,
 )
 
-Role = Literal["server", "door", "screen"]
+Role = Literal["server", "door", "screen", "home"]
+
+DISCOVERY_COMPONENTS: Final = ("sensor", "binary_sensor")
+"""What the server announces to Home Assistant: things to read, never things to do."""
+
+DISCOVERY_NODE: Final = "gardien"
+"""The level of Home Assistant's discovery topics under which all of ours are."""
 
 # A name becomes a client id and a line of a file, so it holds nothing that means something there.
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}", re.ASCII)
@@ -42,7 +49,8 @@ class Client:
         role: what it is.
         site: the slug of a door's site; None for the others.
         door: the slug of the door; None for the others.
-        discovery_prefix: where a server may announce itself to Home Assistant; empty is nowhere.
+        discovery_prefix: where a server may announce itself to Home Assistant, and where a home
+            automation listens for it; empty is nowhere.
     """
 
     name: str
@@ -90,6 +98,8 @@ def grants_of(client: Client) -> Grants:
         return _door_grants(SiteId(client.site or ""), DoorId(client.door or ""))
     if client.role == "server":
         return _server_grants(client.discovery_prefix)
+    if client.role == "home":
+        return _home_grants(client.discovery_prefix)
     return Grants(publish=(), receive=(of_site(_ANY_SITE, OCCUPANCY),))
 
 
@@ -167,15 +177,35 @@ def _door_grants(site: SiteId, door: DoorId) -> Grants:
 
 
 def _server_grants(discovery_prefix: str) -> Grants:
-    discovery = (f"{discovery_prefix}/#",) if discovery_prefix else ()
     return Grants(
         publish=(
             *(of_door(_ANY_SITE, _ANY_DOOR, what) for what in TO_DOOR),
             *(of_site(_ANY_SITE, what) for what in OF_SITE),
-            *discovery,
+            *_discovery(discovery_prefix),
         ),
         receive=tuple(of_door(_ANY_SITE, _ANY_DOOR, what) for what in FROM_DOOR),
     )
+
+
+def _home_grants(discovery_prefix: str) -> Grants:
+    """What a home automation reads: numbers and conditions, on no topic that holds a name."""
+    return Grants(
+        # Home Assistant says there that it has started.
+        publish=(f"{discovery_prefix}/status",) if discovery_prefix else (),
+        receive=(
+            # It subscribes to all that is announced under its prefix, by whomever.
+            *((f"{discovery_prefix}/#",) if discovery_prefix else ()),
+            of_site(_ANY_SITE, OCCUPANCY),
+            of_site(_ANY_SITE, SERVER),
+            of_door(_ANY_SITE, _ANY_DOOR, STATE),
+        ),
+    )
+
+
+def _discovery(prefix: str) -> tuple[str, ...]:
+    if not prefix:
+        return ()
+    return tuple(f"{prefix}/{what}/{DISCOVERY_NODE}/+/config" for what in DISCOVERY_COMPONENTS)
 
 
 def _is_topic(topic: str) -> bool:

@@ -1,4 +1,4 @@
-"""Keys on disk: the server's signing key (Ed25519, RFC 8032) and a site's badge key."""
+"""Keys on disk: the server's signing key (Ed25519, RFC 8032), a site's badge and card keys."""
 
 import os
 import secrets
@@ -67,6 +67,31 @@ def read_badge_key(path: Path) -> bytes:
     Raises:
         KeyFileError: it is missing, or not 32 bytes in hex.
     """
+    return _read_hex(path)
+
+
+def make_card_key(path: Path) -> None:
+    """Make a site's card master key: 32 random bytes, written as hex.
+
+    Raises:
+        FileExistsError: there is one already.
+    """
+    write_secret(path, secrets.token_hex(KEY_LENGTH).encode("ascii") + b"\n")
+
+
+def read_card_key(path: Path) -> bytes:
+    """Read a site's card master key.
+
+    Raises:
+        KeyFileError: it is missing, not 32 bytes in hex, or one byte over and over.
+    """
+    key = _read_hex(path)
+    if len(set(key)) == 1:
+        raise KeyFileError(f"{path} holds one byte over and over, which is no secret; make another")
+    return key
+
+
+def _read_hex(path: Path) -> bytes:
     try:
         key = bytes.fromhex(_read(path).decode("ascii").strip())
     except ValueError:

@@ -40,6 +40,7 @@ _RX_OR_IDLE: Final = 0x30
 _IDLE: Final = 0x10
 _TIMER_IRQ: Final = 0x01
 _ERROR_IRQ: Final = 0x02
+_COLLISION: Final = 0x08  # ErrorReg (9.3.1.7)
 _ERRORS: Final = 0x1B  # overflow, collision, parity, protocol; the CRC is checked on the bytes
 _LOOK_S: Final = 0.001
 _PATIENCE_S: Final = 0.015  # beyond the chip's own timer
@@ -168,7 +169,7 @@ class Mfrc522Chip(MFRC522):  # type: ignore[misc]  # the package ships no types
         self.Write_MFRC522(self.CommandReg, self.PCD_TRANSCEIVE)
         self.Write_MFRC522(self.BitFramingReg, _START_SEND | bits)
         raised = self._wait_for(_RX_OR_IDLE, wait_us)
-        return self._unload() if raised & _RX_OR_IDLE else None
+        return self._unload() if raised & (_RX_OR_IDLE | _ERROR_IRQ) else None
 
     def authenticate(self, command: int, block: int, key: bytes, uid: bytes) -> bool:
         """Authenticate a sector and begin to encipher (10.3.1.9).
@@ -221,6 +222,8 @@ class Mfrc522Chip(MFRC522):  # type: ignore[misc]  # the package ships no types
 
     def _unload(self) -> Answer | None:
         error, level, control = self._read_many(self.ErrorReg, self.FIFOLevelReg, self.ControlReg)
+        if error & _COLLISION:
+            return Answer(data=b"", bits=0, is_collision=True)
         count = level & 0x7F
         if error & _ERRORS or not count:
             return None
@@ -248,7 +251,7 @@ class Mfrc522Chip(MFRC522):  # type: ignore[misc]  # the package ships no types
             return (self.MI_OK if is_on else self.MI_ERR), [], 0
         bits = self.Read_MFRC522(self.BitFramingReg) & _LAST_BITS
         answer = self.exchange(frame, bits=bits, wait_us=_AUTHENT_WAIT_US)
-        if answer is None:
+        if answer is None or answer.is_collision:
             return self.MI_NOTAGERR, [], 0
         return self.MI_OK, list(answer.data[: self.MAX_LEN]), answer.bits
 

@@ -7,6 +7,10 @@ Knows no chip and no library: a `Transceiver` carries the frames.
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from edge.ports import Unreadable
+
+_SEVERAL: Final = Unreadable(why="several")
+
 WUPA: Final = bytes([0x52])
 HLTA: Final = bytes([0x50, 0x00])
 READ: Final = 0x30
@@ -41,10 +45,12 @@ class Answer:
     Attributes:
         data: the bytes, check bytes included.
         bits: how many bits of them are valid.
+        is_collision: whether several cards answered at once, and not alike; then there is no data.
     """
 
     data: bytes
     bits: int
+    is_collision: bool = False
 
 
 class Transceiver(Protocol):
@@ -83,12 +89,33 @@ def select(air: Transceiver) -> bytes | None:
     Raises:
         ReaderError: the chip does not finish.
     """
+    seen = look(air)
+    return seen if isinstance(seen, bytes) else None
+
+
+def look(air: Transceiver) -> bytes | Unreadable | None:
+    """As `select`, but tell of several cards at once.
+
+    Of several cards none is chosen, though the standard (6.5.3) would allow it: whose badge was
+    meant is not for the reader to say. What bits they had in common is thrown away.
+
+    Raises:
+        ReaderError: the chip does not finish.
+    """
     answer = air.exchange(WUPA, bits=_SHORT_FRAME_BITS, wait_us=FRAME_WAIT_US)
-    if answer is None or answer.bits != _ATQA_BITS:
+    if answer is None:
         return None
+    if answer.is_collision:
+        return _SEVERAL
+    return _cascade(air) if answer.bits == _ATQA_BITS else None
+
+
+def _cascade(air: Transceiver) -> bytes | Unreadable | None:
     uid = b""
     for level in _LEVELS:
         part = _anticollide(air, level)
+        if isinstance(part, Unreadable):
+            return part
         sak = None if part is None else _choose(air, level, part)
         if part is None or sak is None:
             return None
@@ -100,9 +127,11 @@ def select(air: Transceiver) -> bytes | None:
     return None
 
 
-def _anticollide(air: Transceiver, level: int) -> bytes | None:
+def _anticollide(air: Transceiver, level: int) -> bytes | Unreadable | None:
     """Ask for one part of the UID; None unless its check byte (BCC) fits."""
     answer = air.exchange(bytes([level, _ANTICOLLISION]), wait_us=FRAME_WAIT_US)
+    if answer is not None and answer.is_collision:
+        return _SEVERAL
     if answer is None or answer.bits != _PART_BITS:
         return None
     a, b, c, d, check = answer.data

@@ -12,12 +12,13 @@ from edge.hardware.frames import (
     BLOCK_BYTES,
     KEY_BYTES,
     halt,
+    look,
     read_block,
     select,
     write_block,
 )
 from edge.hardware.pins import PinFactory
-from edge.ports import Card, ReaderError
+from edge.ports import Card, ReaderError, Unreadable
 
 if TYPE_CHECKING:
     from edge.hardware.chip_mfrc522 import Mfrc522Chip
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 KNOWN_VERSIONS: Final = frozenset({0x91, 0x92, 0x88, 0x90, 0xB2})
 """VersionReg of MFRC522 1.0 and 2.0 (data sheet 9.3.4.8), and of copies that work (FM17522)."""
+
+_SURELY_CROWDED: Final = 3
 
 
 def _load_chip_class() -> "type[Mfrc522Chip]":
@@ -147,10 +150,14 @@ class Mfrc522Reader:
         self._known_versions = known_versions
         self._monotonic, self._sleep = monotonic, sleep
         self._chip: Mfrc522Chip | None = None
+        self._crowded = 0
         self._reset = _reset_line(reset_pin, pin_factory)
 
-    def poll(self) -> Card | None:
+    def poll(self) -> Card | Unreadable | None:
         """Look once for a card and put it to sleep again; see `edge.ports.Reader`.
+
+        Several cards at once are told at the third look that finds them: a single one that just
+        comes into the field may look so for a moment.
 
         Blocks for 1 to 3 ms without a card, 5 to 20 ms with one.
 
@@ -158,11 +165,16 @@ class Mfrc522Reader:
             ReaderError: the chip is absent or answers wrongly.
         """
         chip = self._ready_chip()
-        uid = select(chip)
-        if uid is None:
+        seen = look(chip)
+        self._crowded = self._crowded + 1 if isinstance(seen, Unreadable) else 0
+        if seen is None:
             return None
+        # Several cards that were asked for their UIDs are put back as well: they would not hear
+        # the next wake-up.
         halt(chip)
-        return Card(uid=uid)
+        if isinstance(seen, bytes):
+            return Card(uid=seen)
+        return seen if self._crowded >= _SURELY_CROWDED else None
 
     def session(self) -> AbstractContextManager[CardSession | None]:
         """Select the card in the field, for its memory; None if there is none.

@@ -3,8 +3,8 @@
 Sources: ISO/IEC 14443-3:2018 (states, REQA, WUPA, anticollision, HLTA) and NXP MF1S50yyX_V1
 rev. 3.2 (memory, authentication, READ, WRITE, ACK and NAK). CRYPTO1 itself is left out: it
 happens inside chip and card. Where one side enciphers and the other does not, they hear noise,
-and noise is modelled as silence. Access bits are not enforced, except that key A never reads back
-and block 0 is never written.
+and noise is modelled as silence. Access bits are enforced, and a sector whose bits contradict each
+other is closed for good (8.7.1).
 """
 
 from dataclasses import dataclass
@@ -90,19 +90,28 @@ class VirtualCard:
     Not safe for several threads by itself; the chip that it lies on serialises.
     """
 
-    def __init__(self, uid: bytes) -> None:
-        """Make a card in transport condition: all keys FF, all data zero.
+    def __init__(self, uid: bytes, *, image: bytes | None = None) -> None:
+        """Make a card.
 
         Args:
             uid: 4, 7 or 10 bytes.
+            image: what its memory holds, 1,024 bytes; without it the card is in transport
+                condition: all keys FF, all data zero.
 
         Raises:
-            ValueError: the UID is not one that a card can have.
+            ValueError: the UID is not one that a card can have, or the image has another length.
         """
         self.uid = bytes(uid)
         self._parts = cascade(self.uid)
         self._memory = Memory(self.uid)
+        if image is not None:
+            self._memory.load(image)
         self._stay = Stay()
+        self._refusals = 0
+        self.torn_at = BLOCK_BYTES // 2
+        """How many bytes of a block get written when the card leaves while it programs it."""
+        self.was_torn = False
+        """Whether it ever left while it programmed a block."""
         self._programming: tuple[int, bytes] | None = None
         self.enter_field()
 
@@ -119,6 +128,7 @@ class VirtualCard:
         self.was_halted = False
         self._level = 0
         self.sector: int | None = None
+        self._key = ""
         self._write_to: int | None = None
 
     def leave_after(self, *, frames: int | None = None, air_bytes: int | None = None) -> None:
@@ -134,9 +144,21 @@ class VirtualCard:
 
     def copy(self) -> "VirtualCard":
         """Return a copy with the same UID and memory, powered off: a clone."""
-        twin = VirtualCard(self.uid)
-        twin._memory = self._memory.copy()
-        return twin
+        return VirtualCard(self.uid, image=self.image)
+
+    @property
+    def image(self) -> bytes:
+        """What its memory holds, keys included: 1,024 bytes."""
+        return self._memory.image
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was pulled away."""
+        return self._stay.is_over
+
+    def refuse_writes(self, count: int) -> None:
+        """Answer the next `count` wishes to write with NAK, and change nothing."""
+        self._refusals = count
 
     def block(self, number: int) -> bytes:
         """Return the 16 bytes of block 0 to 63, whatever the keys say."""
@@ -187,10 +209,12 @@ class VirtualCard:
         if not self._listen(len(key)):
             return False
         own = dict(zip((AUTH_A, AUTH_B), self._memory.keys(block), strict=True)).get(command)
-        if self.state is not CardState.ACTIVE or own != key or uid_part != self._parts[-1]:
+        fits = own == key and uid_part == self._parts[-1] and self._memory.is_open(block)
+        if self.state is not CardState.ACTIVE or not fits:
             self._drop()
             return False
         self.sector = block // BLOCKS_PER_SECTOR
+        self._key = "A" if command == AUTH_A else "B"
         self._speak(None)
         return True
 
@@ -211,10 +235,11 @@ class VirtualCard:
         return Reply(data=cut) if cut else None
 
     def _tear(self) -> None:
-        """Half-programme the block that was being written when power went."""
+        """Leave the block in part as it was that was being written when power went."""
         if self._programming is not None:
+            self.was_torn = True
             number, old = self._programming
-            self.set_block(number, self.block(number)[:8] + old[8:])
+            self.set_block(number, self.block(number)[: self.torn_at] + old[self.torn_at :])
 
     def _drop(self) -> None:
         """Fall back to IDLE or HALT, as an unexpected frame demands; answer nothing."""
@@ -281,15 +306,23 @@ class VirtualCard:
         return self._ignore()
 
     def _open_block(self, command: int, block: int) -> Reply:
-        is_open = block < BLOCKS and self.sector == block // BLOCKS_PER_SECTOR
-        if not is_open or (command == WRITE and block == 0):
+        if block >= BLOCKS or self.sector != block // BLOCKS_PER_SECTOR:
             return self._refuse(NAK_NOT_ALLOWED)
-        if command == WRITE:
-            self._write_to = block
-            return _nibble(ACK)
-        data = self.block(block)
-        if block % BLOCKS_PER_SECTOR == BLOCKS_PER_SECTOR - 1:
-            data = bytes(6) + data[6:]  # key A never reads back
+        return self._begin_write(block) if command == WRITE else self._give(block)
+
+    def _begin_write(self, block: int) -> Reply:
+        if self._refusals:
+            self._refusals -= 1
+            return self._refuse(NAK_NOT_ALLOWED)
+        if not self._memory.may_write(block, self._key):
+            return self._refuse(NAK_NOT_ALLOWED)
+        self._write_to = block
+        return _nibble(ACK)
+
+    def _give(self, block: int) -> Reply:
+        data = self._memory.read(block, self._key)
+        if data is None:
+            return self._refuse(NAK_NOT_ALLOWED)
         return Reply(data=data + crc_a(data))
 
     def _take_data(self, frame: bytes) -> Reply:
@@ -297,7 +330,7 @@ class VirtualCard:
         if block is None or len(frame) != BLOCK_BYTES + 2 or not has_good_crc(frame):
             return self._refuse(NAK_CRC)
         self._programming = (block, self.block(block))
-        self.set_block(block, frame[:BLOCK_BYTES])
+        self._memory.write(block, frame[:BLOCK_BYTES], self._key)
         return _nibble(ACK)
 
     def _refuse(self, code: int) -> Reply:

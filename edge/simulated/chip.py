@@ -1,7 +1,7 @@
 """An MFRC522 in memory, at the level of its registers, FIFO, timer and commands.
 
 Source: NXP MFRC522 data sheet, rev. 3.9: SPI 8.1.2, timer 8.5, registers 9, commands 10.
-Left out: radio noise, collisions of two cards, RxCRCEn and TxCRCEn, interrupts on a wire.
+Left out: radio noise, RxCRCEn and TxCRCEn, interrupts on a wire.
 """
 
 import threading
@@ -17,6 +17,7 @@ from edge.simulated.crc import crc_a
 from edge.simulated.registers import (
     ANTENNA_ON,
     BUFFER_OVERFLOW,
+    COLLISION,
     COMMAND_MASK,
     CRC_IRQ,
     CRC_PRESETS,
@@ -83,6 +84,7 @@ class Chip:
         self._clock = clock
         self._guard = threading.RLock()
         self._card: VirtualCard | None = None
+        self._beside: list[VirtualCard] = []
         self.fault = Fault.NONE
         self.transfers = 0
         self.air: deque[AirFrame] = deque(maxlen=_LOGGED_FRAMES)
@@ -99,23 +101,31 @@ class Chip:
             self._fifo = bytearray()
             self._due: tuple[float, Callable[[], None]] | None = None
             self._awake_us = self._clock.now_us() + _WAKE_UP_US
-            if self._card is not None:
-                self._card.power_off()
+            self._cut_power()
 
     def put(self, card: VirtualCard) -> None:
-        """Bring `card` into the field, in place of any other."""
+        """Bring `card` into the field, in place of all others."""
         with self._guard:
             card.enter_field()
-            self._card = card
+            self._card, self._beside = card, []
+
+    def put_beside(self, card: VirtualCard) -> None:
+        """Bring `card` into the field, beside what is there: they answer at the same time."""
+        with self._guard:
+            card.enter_field()
+            if self._card is None:
+                self._card = card
+            else:
+                self._beside.append(card)
 
     def take(self) -> None:
-        """Take the card away; harmless if there is none."""
+        """Take all cards away; harmless if there is none."""
         with self._guard:
-            self._card = None
+            self._card, self._beside = None, []
 
     @property
     def card(self) -> VirtualCard | None:
-        """The card in the field, or None."""
+        """The card in the field, the first of several, or None."""
         return self._card
 
     # --- the bus ---------------------------------------------------------------------------
@@ -199,8 +209,8 @@ class Chip:
         is_sending = self._reg[Reg.COMMAND] & COMMAND_MASK == Command.TRANSCEIVE
         if address == Reg.BIT_FRAMING and value & START_SEND and is_sending:
             self._transceive(value & LAST_BITS)
-        elif address == Reg.TX_CONTROL and value & ANTENNA_ON != ANTENNA_ON and self._card:
-            self._card.power_off()
+        elif address == Reg.TX_CONTROL and value & ANTENNA_ON != ANTENNA_ON:
+            self._cut_power()
 
     # --- the commands ----------------------------------------------------------------------
 
@@ -238,17 +248,28 @@ class Chip:
     def _time_out(self) -> None:
         self._reg[Reg.COM_IRQ] |= TIMER_IRQ
 
-    def _powered_card(self) -> VirtualCard | None:
+    def _cards(self) -> list[VirtualCard]:
+        return [] if self._card is None else [self._card, *self._beside]
+
+    def _cut_power(self) -> None:
+        for card in self._cards():
+            card.power_off()
+
+    def _powered_cards(self) -> list[VirtualCard]:
         is_on = self._reg[Reg.TX_CONTROL] & ANTENNA_ON == ANTENNA_ON
-        return self._card if is_on else None
+        return self._cards() if is_on else []
 
     def _transceive(self, bits: int) -> None:
         sent = self._take_fifo()
         self._reg[Reg.COM_IRQ] |= TX_IRQ
         self._reg[Reg.ERROR] = 0
-        card = self._powered_card()
         enciphered = bool(self._reg[Reg.STATUS2] & CRYPTO1_ON)
-        reply = card.hear(sent, bits=bits, enciphered=enciphered) if card and sent else None
+        heard = [
+            card.hear(sent, bits=bits, enciphered=enciphered)
+            for card in (self._powered_cards() if sent else [])
+        ]
+        replies = [each for each in heard if each is not None]
+        reply = replies[0] if replies else None
         self.air.append(AirFrame(sent=sent, bits=bits, reply=reply))
         air_us = (bits or 9 * len(sent)) * _BIT_US
         if reply is None:
@@ -257,7 +278,8 @@ class Chip:
         answer_us = _FRAME_DELAY_US + len(reply.data) * 9 * _BIT_US
         if len(sent) == _DATA_FRAME_BYTES:
             answer_us += _WRITE_ACK_US
-        self._later(air_us + answer_us, lambda: self._receive(reply))
+        collide = any(each != reply for each in replies)
+        self._later(air_us + answer_us, self._collide if collide else lambda: self._receive(reply))
 
     def _receive(self, reply: Reply) -> None:
         for value in reply.data:
@@ -265,13 +287,20 @@ class Chip:
         self._reg[Reg.CONTROL] = self._reg[Reg.CONTROL] & ~LAST_BITS | reply.last_bits
         self._reg[Reg.COM_IRQ] |= RX_IRQ
 
+    def _collide(self) -> None:
+        """Several cards have answered, and not alike (9.3.1.7)."""
+        self._reg[Reg.ERROR] |= COLLISION
+        self._reg[Reg.COM_IRQ] |= ERR_IRQ
+
     def _authenticate(self) -> None:
         frame = self._take_fifo()
-        card = self._powered_card()
         if len(frame) != _AUTHENT_BYTES:
             self._reg[Reg.COM_IRQ] |= ERR_IRQ | IDLE_IRQ
             return
-        good = card is not None and card.authenticate(frame[0], frame[1], frame[2:8], frame[8:])
+        # Of several cards only the one that was selected takes part.
+        cards = self._powered_cards()
+        heard = [card.authenticate(frame[0], frame[1], frame[2:8], frame[8:]) for card in cards]
+        good = any(heard)
         self.air.append(AirFrame(sent=frame[:2], bits=0, reply=None))
         if good:
             self._later(_AUTHENTICATION_US, self._begin_cipher)

@@ -64,6 +64,9 @@ def tap(
     push: bool = True,
     wait_ms: int = 2_000,
     open_ms: int = 150,
+    copy: str = "",
+    uid_only: bool = False,
+    pull_after: int | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
 ) -> Answer:
     """Present a badge to a simulated door; blocks until the person is through, or has given up.
@@ -76,6 +79,9 @@ def tap(
         push: whether the person opens the door if it unlocks.
         wait_ms: how long the person waits for an answer, 0 to 60,000.
         open_ms: how long the door stays open, 0 to 60,000.
+        copy: the name of a copy of the card, made when it is first named; "" is the card itself.
+        uid_only: whether the copy is made of the UID alone.
+        pull_after: the card is pulled away after so many bytes over the air; None: it is not.
         timeout_s: how long to wait in all, in seconds.
 
     Returns:
@@ -93,6 +99,9 @@ def tap(
         push=push,
         wait_ms=wait_ms,
         open_ms=open_ms,
+        copy=copy,
+        uid_only=uid_only,
+        pull_after=pull_after,
     )
     return ask(socket_path, line, timeout_s=timeout_s)
 

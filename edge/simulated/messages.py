@@ -8,6 +8,8 @@ MAX_LINE_BYTES = 4096
 
 ReaderName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
 UidHex = Annotated[str, msgspec.Meta(pattern="^([0-9a-fA-F]{8}|[0-9a-fA-F]{14}|[0-9a-fA-F]{20})$")]
+CopyName = Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,31})?$")]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
 
 
@@ -25,6 +27,9 @@ class Tap(_Line, frozen=True, kw_only=True, tag="tap"):
         push: whether the person opens the door if it unlocks.
         wait_ms: how long the person waits for an answer.
         open_ms: how long the door stays open.
+        copy: the name of a copy of the card, made when it is first named; "" is the card itself.
+        uid_only: whether the copy is made of the UID alone, with the keys of a factory.
+        pull_after: the card is pulled away after so many bytes over the air; None: it is not.
     """
 
     reader: ReaderName
@@ -33,6 +38,9 @@ class Tap(_Line, frozen=True, kw_only=True, tag="tap"):
     push: bool = True
     wait_ms: Milliseconds = 2_000
     open_ms: Milliseconds = 150
+    copy: CopyName = ""
+    uid_only: bool = False
+    pull_after: Bytes | None = None
 
 
 class Push(_Line, frozen=True, kw_only=True, tag="push"):
@@ -67,6 +75,16 @@ class Contact(_Line, frozen=True, kw_only=True, tag="contact"):
     open: bool
 
 
+class FirePanel(_Line, frozen=True, kw_only=True, tag="fire"):
+    """Let the fire panel cut the lock's power, or give it back.
+
+    Attributes:
+        on: whether the power is cut from now on.
+    """
+
+    on: bool
+
+
 class BreakReader(_Line, frozen=True, kw_only=True, tag="fault"):
     """Break a reader's chip, or mend it.
 
@@ -83,7 +101,7 @@ class Look(_Line, frozen=True, kw_only=True, tag="look"):
     """Say what can be seen and heard at the door now."""
 
 
-Line = Tap | Push | ExitButton | Contact | BreakReader | Look
+Line = Tap | Push | ExitButton | Contact | FirePanel | BreakReader | Look
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

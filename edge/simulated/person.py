@@ -6,16 +6,15 @@ from typing import Final
 
 from edge.ports import Signal
 from edge.signals import recognise
-from edge.simulated.card import VirtualCard
 from edge.simulated.messages import Answer, ExitButton, Push, Tap
 from edge.simulated.surroundings import LOCKED, UNLOCKED, Surroundings
+from edge.simulated.wallet import Wallet
 
 _BLINK_S: Final = 0.004
 _CALM_S: Final = 0.15
 _LONGEST_UNREST_S: Final = 1.0
 _LAST_LOOK_S: Final = 0.3
 _CLOSING_S: Final = 0.06
-_MOST_CARDS: Final = 10_000
 _ANSWERS: Final = frozenset({Signal.GRANTED, Signal.REFUSED})
 
 
@@ -64,35 +63,30 @@ class _Eye:
 class Person:
     """Does what people do at a door. One at a time: the world queues them."""
 
-    def __init__(self, *, surroundings: Surroundings, stopping: threading.Event) -> None:
+    def __init__(
+        self, *, surroundings: Surroundings, stopping: threading.Event, wallet: Wallet
+    ) -> None:
         """Stand at a door.
 
         Args:
             surroundings: of the door.
             stopping: set when the world ends; whoever is at the door then goes away.
+            wallet: the cards that people have.
         """
-        self._surroundings, self._stopping = surroundings, stopping
-        self._cards: dict[bytes, VirtualCard] = {}
-
-    def card(self, uid: bytes) -> VirtualCard:
-        """Return the card with this UID; the same each time, so that what is written on it stays.
-
-        Raises:
-            ValueError: no card can have this UID.
-        """
-        if uid not in self._cards and len(self._cards) >= _MOST_CARDS:
-            del self._cards[next(iter(self._cards))]
-        return self._cards.setdefault(uid, VirtualCard(uid))
+        self._surroundings, self._stopping, self._wallet = surroundings, stopping, wallet
 
     def tap(self, wish: Tap) -> Answer:
         """Hold a card to a reader, wait for the answer and perhaps walk in; blocks meanwhile.
 
         Raises:
             ValueError: no such reader, or no card can have this UID.
+            OSError: the card's memory can't be read or kept.
             NobodyThereError: the world ended.
         """
         chip = self._surroundings.chips[wish.reader]
-        card = self.card(bytes.fromhex(wish.uid))
+        uid = bytes.fromhex(wish.uid)
+        card = self._wallet.card(uid, wish.copy, is_uid_only=wish.uid_only)
+        card.leave_after(air_bytes=wish.pull_after)
         self._wait_for_calm()
         eye = _Eye(self._surroundings)
         begun_s = time.monotonic()
@@ -101,6 +95,7 @@ class Person:
             self._watch(eye, begun_s + min(wish.hold_ms, wish.wait_ms) / 1000)
         finally:
             chip.take()
+            self._wallet.put_away(uid, wish.copy)
         self._watch(eye, begun_s + wish.wait_ms / 1000)
         if eye.is_answered:
             self._watch(eye, time.monotonic() + _LAST_LOOK_S, until_settled=True)

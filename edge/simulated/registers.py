@@ -68,6 +68,7 @@ ERR_IRQ: Final = 0x02
 TIMER_IRQ: Final = 0x01
 CRC_IRQ: Final = 0x04  # DivIrqReg
 BUFFER_OVERFLOW: Final = 0x10  # ErrorReg
+COLLISION: Final = 0x08  # likewise
 CRYPTO1_ON: Final = 0x08  # Status2Reg
 FLUSH_BUFFER: Final = 0x80  # FIFOLevelReg
 START_SEND: Final = 0x80  # BitFramingReg

@@ -35,6 +35,7 @@ class Wiring:
         contact: the door contact.
         exit_button: the request-to-exit button.
         tamper: the contact of the unit's own case.
+        fire: the contact of the fire panel.
         red: the red diode.
         green: the green diode.
         blue: the blue diode.
@@ -45,6 +46,7 @@ class Wiring:
     contact: Wire | None = None
     exit_button: Wire | None = None
     tamper: Wire | None = None
+    fire: Wire | None = None
     red: Wire | None = None
     green: Wire | None = None
     blue: Wire | None = None
@@ -67,6 +69,7 @@ class Surroundings:
         self._set(wiring.contact, active=False)
         self._set(wiring.exit_button, active=False)
         self._set(wiring.tamper, active=False)
+        self._set(wiring.fire, active=False)
 
     @property
     def has_contact(self) -> bool:
@@ -94,6 +97,16 @@ class Surroundings:
         if self._wiring.exit_button is None:
             raise ValueError("this door has no exit button")
         self._set(self._wiring.exit_button, active=is_pressed)
+
+    def raise_fire(self, *, is_on: bool) -> None:
+        """Let the fire panel cut the lock's power, or give it back.
+
+        Raises:
+            ValueError: the door has none.
+        """
+        if self._wiring.fire is None:
+            raise ValueError("this door has no input for a fire panel")
+        self._set(self._wiring.fire, active=is_on)
 
     def light(self) -> Light:
         """What is lit now."""

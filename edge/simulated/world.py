@@ -24,6 +24,7 @@ from edge.simulated.messages import (
     BreakReader,
     Contact,
     ExitButton,
+    FirePanel,
     Line,
     LineError,
     Look,
@@ -35,6 +36,7 @@ from edge.simulated.messages import (
 from edge.simulated.person import NobodyThereError, Person
 from edge.simulated.pins import SimulatedPins
 from edge.simulated.surroundings import LOCKED, UNLOCKED, Surroundings, Wiring
+from edge.simulated.wallet import Wallet
 
 _SOCKET_MODE: Final = 0o600
 _POLL_S: Final = 0.02
@@ -54,6 +56,7 @@ class World:
         chips: Mapping[str, Chip],
         wiring: Wiring,
         pins: SimulatedPins,
+        cards: Path | None = None,
     ) -> None:
         """Close the door, and listen.
 
@@ -63,6 +66,7 @@ class World:
             chips: the emulated chip of each reader, by the reader's name.
             wiring: which pin is what.
             pins: the emulated pins that the door unit uses too.
+            cards: the folder in which cards keep their memory; None: they forget it with the world.
 
         Raises:
             WorldInUseError: the path is taken.
@@ -71,7 +75,9 @@ class World:
         self._path = socket_path
         self._surroundings = Surroundings(chips=chips, wiring=wiring, pins=pins)
         self._stopping = threading.Event()
-        self._person = Person(surroundings=self._surroundings, stopping=self._stopping)
+        self._person = Person(
+            surroundings=self._surroundings, stopping=self._stopping, wallet=Wallet(cards)
+        )
         self._server = _Server(socket_path, self)
         self._queue = ThreadPoolExecutor(max_workers=1, thread_name_prefix="person")
         self._thread = threading.Thread(
@@ -101,7 +107,7 @@ class World:
         """Do what one line asks for; blocks until it is done. Bad input changes nothing."""
         try:
             return self._do(decode_line(raw))
-        except (ValueError, NobodyThereError, CancelledError) as error:
+        except (ValueError, OSError, NobodyThereError, CancelledError) as error:
             return Answer(ok=False, error=str(error) or "the world ended")
         except RuntimeError as error:  # the queue was shut down meanwhile
             return Answer(ok=False, error=f"the world ended: {error}")
@@ -115,12 +121,15 @@ class World:
                 return self._queue.submit(self._person.push, line).result()
             case ExitButton():
                 return self._queue.submit(self._person.leave, line).result()
-            case Contact():
-                return self._set_contact(line)
             case BreakReader():
                 return self._break_reader(line)
+            case Contact():
+                self._set_contact(line)
+            case FirePanel():
+                self._surroundings.raise_fire(is_on=line.on)
             case Look():
-                return self._look()
+                pass
+        return self._look()
 
     def _check_tap(self, line: Tap) -> None:
         """Refuse what cannot be done before it stands in the queue."""
@@ -133,11 +142,10 @@ class World:
             raise LineError(f"no reader {reader!r}: this door has {', '.join(sorted(chips))}")
         return chips[reader]
 
-    def _set_contact(self, line: Contact) -> Answer:
+    def _set_contact(self, line: Contact) -> None:
         if not self._surroundings.has_contact:
             raise LineError("this door has no contact")
         self._surroundings.set_open(is_open=line.open)
-        return self._look()
 
     def _break_reader(self, line: BreakReader) -> Answer:
         self._chip(line.reader).fault = Fault.SILENT_LOW if line.on else Fault.NONE

@@ -921,7 +921,7 @@ def test_after_a_lockdown_an_earlier_grant_opens_no_more() -> None:
 
 def test_an_order_to_restart_is_passed_on() -> None:
     effects = stage().do(order("restart"))
-    assert [type(e) for e in effects] == [Keep, Restart]
+    assert [type(e) for e in effects] == [Keep, Record, Restart]
 
 
 # Passage mode

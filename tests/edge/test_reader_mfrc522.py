@@ -8,7 +8,7 @@ import pytest
 
 from edge.hardware.errors import LibraryMissingError
 from edge.hardware.reader_mfrc522 import Mfrc522Reader
-from edge.ports import Card, Reader, ReaderError
+from edge.ports import Card, Reader, ReaderError, Unreadable
 from edge.simulated.bench import Bench
 from edge.simulated.bus import GPIO, detach, install
 from edge.simulated.card import CardState, VirtualCard
@@ -20,7 +20,9 @@ FF = b"\xff" * 6
 STOCK_IDLE_TRANSFERS = 2013
 
 
-def seen(card: Card | None) -> str | None:
+def seen(card: Card | Unreadable | None) -> str | None:
+    if isinstance(card, Unreadable):
+        return card.why
     return None if card is None else card.uid.hex()
 
 

@@ -42,6 +42,7 @@ from runtime.broker import Broker, BrokerClient, embedded_broker, find_mosquitto
 from runtime.keys import make_badge_key, make_signing_key, read_badge_key, signer
 from runtime.link import Incoming, LinkEvent, LinkUp, Outgoing, Wish
 from runtime.link_paho import Login, PahoLink
+from tests.edge.door_toml import door_toml
 
 pytestmark = [
     pytest.mark.mosquitto,
@@ -56,48 +57,10 @@ CLIENTS = (
     BrokerClient(name="server", password="s", role="server"),  # noqa: S106
     BrokerClient(name="malakoff.main", password="m", role="door", site=SITE, door=DOOR),  # noqa: S106
 )
-DOOR_TOML = """
-site = "malakoff"
-door = "main"
-keeps_time = true
-server_key_file = "server.pem"
-badge_key_file = "badge.key"
-outbox = "outbox.db"
-[mqtt]
-host = "127.0.0.1"
-port = {port}
-username = "malakoff.main"
-password_file = "mqtt.password"
-[hardware]
-backend = "simulated"
-[hardware.simulated]
-socket = "door.sock"
-[hardware.lock]
-pin = 17
-active_high = true
-fail = "secure"
-kind = "strike"
-release_in_hardware = true
-[[hardware.reader]]
-id = "in"
-driver = "mfrc522"
-bus = 0
-device = 0
-[[hardware.reader]]
-id = "out"
-driver = "mfrc522"
-bus = 0
-device = 1
-[hardware.contact]
-pin = 27
-active = "high"
+MORE_WIRES = """
 [hardware.exit_button]
 pin = 4
 active = "low"
-[hardware.light]
-red = 22
-green = 23
-blue = 24
 [hardware.buzzer]
 pin = 18
 """
@@ -224,7 +187,9 @@ def site_folder(tmp_path: Path, broker: Broker) -> Path:
     make_signing_key(tmp_path / "server.key", tmp_path / "server.pem")
     make_badge_key(tmp_path / "badge.key")
     (tmp_path / "mqtt.password").write_text("m\n")
-    (tmp_path / "door.toml").write_text(DOOR_TOML.format(port=broker.port))
+    (tmp_path / "door.toml").write_text(
+        door_toml(port=broker.port, readers=("in", "out"), more=MORE_WIRES)
+    )
     return tmp_path
 
 

@@ -26,6 +26,7 @@ from edge.outbox import Outbox
 from edge.simulated.client import NoSuchDoorError, ask, tap
 from edge.simulated.messages import Look
 from runtime.keys import make_badge_key, make_signing_key, read_badge_key, signer
+from tests.edge.door_toml import door_toml
 
 KILLS = int(os.environ.get("GARDIEN_KILLS", "6"))
 SITE, DOOR, SAM = SiteId("malakoff"), DoorId("main"), bytes.fromhex("0a0b0c0d")
@@ -39,43 +40,6 @@ from edge.settings import load_door_settings
 
 run(load_door_settings(Path(sys.argv[1])), threading.Event())
 """
-DOOR_TOML = """
-site = "malakoff"
-door = "main"
-keeps_time = true
-server_key_file = "server.pem"
-badge_key_file = "badge.key"
-outbox = "outbox.db"
-[mqtt]
-host = "127.0.0.1"
-port = 9
-username = "malakoff.main"
-password_file = "mqtt.password"
-[timing]
-rearm = "100 ms"
-[hardware]
-backend = "simulated"
-[hardware.simulated]
-socket = "door.sock"
-[hardware.lock]
-pin = 17
-active_high = true
-fail = "secure"
-kind = "strike"
-release_in_hardware = true
-[[hardware.reader]]
-id = "in"
-driver = "mfrc522"
-bus = 0
-device = 0
-[hardware.contact]
-pin = 27
-active = "high"
-[hardware.light]
-red = 22
-green = 23
-blue = 24
-"""
 
 
 def install(folder: Path) -> None:
@@ -83,7 +47,7 @@ def install(folder: Path) -> None:
     make_signing_key(folder / "server.key", folder / "server.pem")
     make_badge_key(folder / "badge.key")
     (folder / "mqtt.password").write_text("m\n")
-    (folder / "door.toml").write_text(DOOR_TOML)
+    (folder / "door.toml").write_text(door_toml(more='[timing]\nrearm = "100 ms"\n'))
     now = datetime.now(UTC)
     badge = digest(SAM, read_badge_key(folder / "badge.key"))
     policy = Policy(

@@ -8,14 +8,10 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import paho.mqtt.client as paho
 import pytest
@@ -24,21 +20,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.reasoncodes import ReasonCode
+
+from tests.mqtt_peer import WAIT_S, MqttPeer, wait_for
 
 FIRMWARE = Path(__file__).parents[2] / "firmware_config"
-WAIT_S = 10.0
 DAY = dt.timedelta(days=1)
-
-
-def wait_for(condition: Callable[[], bool], wait_s: float = WAIT_S) -> bool:
-    """Wait until a condition holds; say whether it did before the deadline."""
-    deadline = time.monotonic() + wait_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.001)
-    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +94,8 @@ class Authority:
         )
 
 
-class TlsPeer:
-    """A paho client with a certificate; `refused` when it does not get in."""
+class TlsPeer(MqttPeer):
+    """A client with a certificate; not in when it does not get in."""
 
     def __init__(
         self,
@@ -120,72 +106,14 @@ class TlsPeer:
         client_id: str = "anything",
         will: tuple[str, bytes] | None = None,
     ) -> None:
-        self.messages: list[tuple[str, bytes]] = []
-        self.codes: list[ReasonCode] = []
-        self.drops = 0
-        self._subscribed = threading.Event()
-        self.client = paho.Client(
+        client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=MQTTProtocolVersion.MQTTv5,
             reconnect_on_failure=False,
         )
-        self.client.tls_set_context(_context(authority, identity))
-        if will is not None:
-            self.client.will_set(*will, qos=1, retain=True)
-        self.client.on_connect = self._on_connect
-        self.client.on_disconnect = self._on_disconnect
-        self.client.on_message = self._on_message
-        self.client.on_subscribe = lambda *_: self._subscribed.set()
-        self.client.on_socket_open = _no_delay
-        try:
-            self.client.connect("localhost", port, keepalive=30)
-        except OSError:
-            self.drops += 1
-        else:
-            self.client.loop_start()
-            assert wait_for(lambda: bool(self.codes or self.drops))
-
-    @property
-    def is_in(self) -> bool:
-        return bool(self.codes) and not self.codes[0].is_failure and self.drops == 0
-
-    def subscribe(self, *filters: str) -> None:
-        self._subscribed.clear()
-        self.client.subscribe([(one, 1) for one in filters])
-        assert self._subscribed.wait(WAIT_S)
-
-    def say(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        self.client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(WAIT_S)
-
-    def has(self, topic: str, payload: bytes) -> bool:
-        return wait_for(lambda: (topic, payload) in self.messages)
-
-    def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _on_connect(self, *args: object) -> None:
-        code = args[3]
-        assert isinstance(code, ReasonCode)
-        self.codes.append(code)
-
-    def _on_disconnect(self, *_: object) -> None:
-        self.drops += 1
-
-    def _on_message(self, _: paho.Client, __: object, message: paho.MQTTMessage) -> None:
-        self.messages.append((message.topic, bytes(message.payload)))
+        client.tls_set_context(_context(authority, identity))
+        super().__init__(client, "localhost", port, will=will)
 
 
 class ShippedBroker:
@@ -296,8 +224,3 @@ def _pem(certificate: x509.Certificate) -> bytes:
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
-
-
-def _no_delay(_: paho.Client, __: object, sock: object) -> None:
-    assert isinstance(sock, socket.socket)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -11,7 +11,7 @@ from edge.settings import load_door_settings
 
 # BCM number to pin of the 40-pin header, as on every Pi since the B+.
 HEADER = {5: 29, 6: 31, 7: 26, 8: 24, 9: 21, 10: 19, 11: 23, 12: 32, 13: 33, 17: 11, 22: 15}
-HEADER |= {23: 16, 24: 18, 25: 22, 27: 13}
+HEADER |= {23: 16, 24: 18, 25: 22, 26: 37, 27: 13}
 
 
 @pytest.fixture

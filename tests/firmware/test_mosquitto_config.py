@@ -159,7 +159,7 @@ def test_a_door_writes_nothing_that_is_anothers(shipped: Shipped) -> None:
     late.subscribe("gardien/1/malakoff/policy", "gardien/1/malakoff/server", f"{MAIN}/ack")
     server.say(f"{MAIN}/ack", b"end")
     assert late.has(f"{MAIN}/ack", b"end")
-    assert {payload for one in (server, lab, late) for _, payload in one.messages} == {b"end"}
+    assert {payload for one in (server, lab, late) for _, payload, _ in one.messages} == {b"end"}
 
 
 def test_a_door_reads_nothing_that_is_anothers(shipped: Shipped) -> None:
@@ -172,7 +172,7 @@ def test_a_door_reads_nothing_that_is_anothers(shipped: Shipped) -> None:
     lab.say(f"{LAB}/request", b"not yours")
     server.say(f"{MAIN}/ack", b"yours")
     assert main.has(f"{MAIN}/ack", b"yours")
-    assert {payload for _, payload in main.messages} == {b"yours"}
+    assert {payload for _, payload, _ in main.messages} == {b"yours"}
 
 
 def test_a_will_in_the_name_of_another_door_is_not_told(shipped: Shipped) -> None:
@@ -184,7 +184,7 @@ def test_a_will_in_the_name_of_another_door_is_not_told(shipped: Shipped) -> Non
         peer.client.loop_stop()
         peer.client.socket().shutdown(socket.SHUT_RDWR)
         assert payload == b"forged" or server.has(topic, payload)
-    assert [payload for _, payload in server.messages] == [b"own"]
+    assert [payload for _, payload, _ in server.messages] == [b"own"]
 
 
 def test_who_is_not_on_the_list_may_do_nothing(shipped: Shipped) -> None:

@@ -18,6 +18,7 @@ from server.settings import ServerSettings, load_server_settings
 
 SETTING = re.compile(r"(?P<off># )?(?P<key>[a-z_]+) = .+")
 TABLE = re.compile(r"(?:# )?\[\[?(?P<name>[a-z_.]+)\]\]?")
+KEYBOARD = re.compile(r"# \[hardware\.reader\.keyboard\]\n.*?(?=^\[)", re.DOTALL | re.MULTILINE)
 FILES: list[tuple[str, type[msgspec.Struct]]] = [
     ("door.toml", DoorUnitSettings),
     ("gardien.toml", ServerSettings),
@@ -145,7 +146,10 @@ def toml(value: object) -> str:
 
 def test_a_door_with_everything_switched_on_loads(firmware: Path, tmp_path: Path) -> None:
     text = (firmware / "door.toml").read_text(encoding="utf-8")
-    lines = text.replace('"raspberry-pi"', '"simulated"').splitlines()
+    # A reader is a chip or types, so not both are switched on; see the next test.
+    chips = KEYBOARD.sub("", text)
+    assert chips != text
+    lines = chips.replace('"raspberry-pi"', '"simulated"').splitlines()
     switched = [
         line.removeprefix("# ")
         if (SETTING.fullmatch(line) or TABLE.fullmatch(line)) and line.startswith("# ")
@@ -157,3 +161,22 @@ def test_a_door_with_everything_switched_on_loads(firmware: Path, tmp_path: Path
     door = load_settings(path, DoorUnitSettings)
     assert [reader.id for reader in door.hardware.readers] == ["in", "out"]
     assert door.hardware.simulated is not None
+
+
+def test_a_door_with_a_usb_reader_loads(firmware: Path, tmp_path: Path) -> None:
+    text = (firmware / "door.toml").read_text(encoding="utf-8")
+    table = KEYBOARD.search(text)
+    assert table is not None
+    wanted = [line.removeprefix("# ") for line in table[0].splitlines() if is_switch(line)]
+    keyboard = [line for line in wanted if not line.startswith(("path", "name"))]
+    chip = re.compile(r"^(bus|device|reset_pin) = .*\n", re.MULTILINE)
+    usb = chip.sub("", text.replace('driver = "mfrc522"', 'driver = "evdev"', 1))
+    path = tmp_path / "door.toml"
+    path.write_text(usb.replace(table[0], "\n".join(keyboard) + "\n\n"), encoding="utf-8")
+    reader = load_settings(path, DoorUnitSettings).hardware.readers[0]
+    assert reader.keyboard is not None
+    assert (reader.driver, reader.keyboard.usb) == ("evdev", "08ff:0009")
+
+
+def is_switch(line: str) -> bool:
+    return line.startswith("# ") and bool(SETTING.fullmatch(line) or TABLE.fullmatch(line))

@@ -9,10 +9,10 @@ import pytest
 UNITS = ["gardien-door", "gardien-server", "gardien-dashboard"]
 
 
-def read_unit(firmware: Path, name: str) -> dict[str, list[str]]:
+def read_unit(firmware: Path, name: str, *, ending: str = "service") -> dict[str, list[str]]:
     """Read the settings of a unit: a key may stand several times."""
     found: dict[str, list[str]] = {}
-    text = (firmware / "systemd" / f"{name}.service").read_text(encoding="utf-8")
+    text = (firmware / "systemd" / f"{name}.{ending}").read_text(encoding="utf-8")
     for line in text.splitlines():
         if line and not line.startswith(("#", "[")):
             key, separator, value = line.partition("=")
@@ -93,3 +93,14 @@ def test_a_unit_runs_as_nobody_special_in_a_folder_of_its_own(firmware: Path, na
 def test_no_two_units_share_a_working_folder(firmware: Path) -> None:
     folders = [read_unit(firmware, name)["RuntimeDirectory"][0] for name in UNITS]
     assert len(set(folders)) == len(UNITS)
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "devices"),
+    [("usb-reader", "input", "char-input rw"), ("display", "i2c", "char-i2c rw")],
+)
+def test_a_door_with_more_parts_is_let_at_those_and_no_others(
+    firmware: Path, name: str, group: str, devices: str
+) -> None:
+    unit = read_unit(firmware, f"gardien-door.service.d/{name}", ending="conf")
+    assert unit == {"SupplementaryGroups": [group], "DeviceAllow": [devices]}

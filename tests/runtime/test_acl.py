@@ -61,7 +61,9 @@ def test_a_screen_sees_the_numbers_and_says_nothing() -> None:
 
 
 def test_a_server_announces_itself_only_under_its_prefix() -> None:
-    assert may_publish(SERVER, "homeassistant/sensor/gardien/config")
+    assert may_publish(SERVER, "homeassistant/sensor/gardien/malakoff-present/config")
+    assert not may_publish(SERVER, "homeassistant/switch/gardien/malakoff-main/config")
+    assert not may_publish(SERVER, "homeassistant/sensor/kitchen/config")
     assert not may_publish(Client(name="server", role="server"), "homeassistant/x")
 
 
@@ -139,3 +141,22 @@ def test_the_file_for_mosquitto_lists_each_client_and_nothing_for_others() -> No
         "topic write gardien/1/malakoff/main/journal",
     ]
     assert mosquitto_acl([]).strip()
+
+
+def test_a_home_automation_reads_conditions_and_says_only_that_it_is_there() -> None:
+    home = Client(name="home", role="home", discovery_prefix="homeassistant")
+    assert may_publish(home, "homeassistant/status")
+    assert not may_publish(home, "homeassistant/sensor/gardien/malakoff_present/config")
+    assert not may_publish(home, "gardien/1/malakoff/main/command")
+    assert may_subscribe(home, "homeassistant/+/+/+/config")
+    for what in ("occupancy", "server", "main/state"):
+        assert may_receive(home, f"gardien/1/malakoff/{what}")
+    for what in ("policy", "main/request", "main/decision", "main/journal", "main/command"):
+        assert not may_receive(home, f"gardien/1/malakoff/{what}")
+
+
+def test_a_home_automation_without_a_prefix_reads_states_and_writes_nothing() -> None:
+    home = Client(name="home", role="home")
+    assert not may_publish(home, "/status")
+    assert may_receive(home, "gardien/1/malakoff/occupancy")
+    assert not may_receive(home, "homeassistant/sensor/gardien/x/config")
