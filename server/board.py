@@ -7,6 +7,7 @@ from enum import Enum
 from access.ids import DoorId, MemberId, SiteId, WatchId
 from access.model import Audience
 from access.watch import Phase
+from server.state import OrderTrack
 from server.turn import Opening
 
 
@@ -133,6 +134,9 @@ class DoorView:
         policy: the version of the rules that it has; None when it has not said.
         heard_at: when it was last heard of.
         faulty: its readers that don't answer.
+        is_held: whether it is held unlocked for everybody.
+        is_locked_down: whether only staff come in.
+        order: what it was told last, and what has come of it; None where that is long ago.
     """
 
     id: DoorId
@@ -144,6 +148,9 @@ class DoorView:
     policy: int | None
     heard_at: datetime | None
     faulty: tuple[str, ...]
+    is_held: bool = False
+    is_locked_down: bool = False
+    order: OrderTrack | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +167,7 @@ class Happening:
         reason: of a decision, its one reason; of others, why it happened.
         is_alone: whether the door decided on its own.
         amount: the guests that came or went, or the people counted.
+        number: in the chain of its source; an alert is taken in charge by it.
     """
 
     id: int
@@ -173,6 +181,7 @@ class Happening:
     reason: str | None = None
     is_alone: bool = False
     amount: int | None = None
+    number: int | None = None
 
     @property
     def is_alert(self) -> bool:

@@ -26,8 +26,11 @@ ALERTS: Final = frozenset(
         "calendar_failed",
         "door_forced",
         "door_held",
+        "door_silent",
+        "reader_failed",
         "unit_tampered",
         "clock_untrusted",
+        "order_not_obeyed",
     )
 )
 """The types that somebody should hear of at once."""
@@ -46,8 +49,12 @@ _BY_SERVER: Final = frozenset(
         "guests.changed",
         "site.recounted",
         "site.swept",
+        "command.issued",
+        "command.expired",
         "door.online",
         "door.offline",
+        "alert_acknowledged",
+        "door.back",
     )
 )
 _BY_DOOR: Final = frozenset(
@@ -84,15 +91,18 @@ def is_line(entry: StoredEntry) -> bool:
     """Whether an entry is a line of its own.
 
     A way in is told by the server, unless the door decided alone; a way out by the door, which asks
-    nobody. So each is one line. The alert that goes with a refusal is left out of the list.
+    nobody. So each is one line. The alert that goes with a refusal is left out of the list, unless
+    a badge is suspended by it.
     """
     data = entry.record["data"]
+    if entry.source != SERVER and _changes_nothing(data):
+        return False
     if entry.source != SERVER:
         is_decision = entry.kind in _DECIDED_BY_DOOR
         return not is_decision or data.get("offline") is True or _is_out(data)
     if entry.kind == f"{_PREFIX}access.decided":
         return not _is_out(data)
-    return entry.kind not in _OF_A_REFUSAL
+    return entry.kind not in _OF_A_REFUSAL or data.get("suspended") is True
 
 
 def to_happening(entry: StoredEntry, name: Naming, doors: Mapping[str, str]) -> Happening:
@@ -109,6 +119,7 @@ def to_happening(entry: StoredEntry, name: Naming, doors: Mapping[str, str]) -> 
     others = [name(MemberId(text)) for text in _others(data)]
     return Happening(
         id=entry.id,
+        number=entry.seq,
         at=entry.time,
         kind=kind,
         door=doors.get(str(door), str(door)) if door is not None else None,
@@ -116,6 +127,11 @@ def to_happening(entry: StoredEntry, name: Naming, doors: Mapping[str, str]) -> 
         other=others[0] if others else None,
         **_details(kind, data),
     )
+
+
+def _changes_nothing(data: Mapping[str, Any]) -> bool:
+    """Whether a door only says that things stand already, or must stay, as they are."""
+    return data.get("is_again") is True or data.get("cause") in {"not_held", "locked_down"}
 
 
 def _is_out(data: Mapping[str, Any]) -> bool:
@@ -164,6 +180,9 @@ _DETAILS: Final[dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
     "access.decided": _decided,
     "access.granted": _by_door(granted=True),
     "access.denied": _by_door(granted=False),
+    "command.issued": lambda data: {"reason": data["why"] or data["do"]},
+    "command.expired": lambda data: {"reason": data["do"]},
+    "alert.order_not_obeyed": lambda data: {"reason": data["do"]},
     "guests.changed": lambda data: {"amount": data["change"]},
     "site.recounted": _recounted,
     "alert.still_inside": lambda data: {"amount": data["high"]},

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, bindparam, select
 from access.ids import MemberId, SiteId
 from runtime.clock import Clock
 from server import ledger, schema
+from server.alerts_list import listed, open_ones
 from server.board import Board, DoorView, Happening, Occupancy, Person, RollCall, WatchView
-from server.board_events import ALERTS, SHOWN, is_line, members_of, to_happening
+from server.board_events import SHOWN, is_line, members_of, to_happening
 from server.board_state import (
-    SILENT_AFTER,
     Naming,
     doors_of,
     inside_of,
@@ -24,13 +24,12 @@ from server.board_state import (
 from server.database import Database
 from server.ledger import StoredEntry
 from server.settings import SiteSettings
+from server.silence import SILENT_AFTER
 from server.state import SiteState, from_json
 
 _LINES: Final = 16
 _LOOKED_THROUGH: Final = 160
 _ALERTS: Final = 6
-_ALERTS_WITHIN: Final = 4_000
-"""How many entries back alerts are looked for, so that a page costs the same in any year."""
 
 _m: Final = schema.member.c
 _select_people: Final = select(_m.id, _m.name, _m.is_guardian).where(
@@ -194,9 +193,8 @@ def _lines(connection: Connection, site: SiteId) -> list[StoredEntry]:
 
 
 def _alerts(connection: Connection, site: SiteId) -> list[StoredEntry]:
-    since = ledger.last_id(connection) - _ALERTS_WITHIN
-    found = ledger.read(connection, site, after_id=since, limit=_ALERTS_WITHIN, kinds=ALERTS)
-    return found[: -_ALERTS - 1 : -1]
+    """Read the newest alerts that nobody has taken in charge."""
+    return [one.entry for one in open_ones(listed(connection, site))[:_ALERTS]]
 
 
 def _people(connection: Connection, ids: Collection[MemberId]) -> _People:

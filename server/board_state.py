@@ -10,11 +10,12 @@ from access.presence import Presence
 from access.watch import Phase, Watch
 from server.board import Contact, DoorView, InsideView, Leaf, Occupancy, Person, WatchView
 from server.settings import DoorSettings, SiteSettings
-from server.state import DoorTrack, SiteState
+from server.silence import SILENT_AFTER
+from server.state import DoorTrack, OrderTrack, SiteState
 from server.turn import Opening
 
-SILENT_AFTER: Final = timedelta(seconds=90)
-"""A door that says it is there is doubted when it has not been heard of for so long."""
+_ORDER_SHOWN: Final = timedelta(minutes=10)
+"""For how long after it was given an order is shown that is settled."""
 
 Naming = Callable[[MemberId], Person]
 
@@ -65,9 +66,7 @@ def doors_of(
     state: SiteState, site: SiteSettings, now: datetime, silent_after: timedelta = SILENT_AFTER
 ) -> tuple[DoorView, ...]:
     """Show each door of the site, in the order of the settings."""
-    return tuple(
-        _door(door, state.doors.get(DoorId(door.id)), now - silent_after) for door in site.doors
-    )
+    return tuple(_door(door, state, now, silent_after) for door in site.doors)
 
 
 def inside_of(
@@ -124,20 +123,31 @@ def _minutes(watch: Watch, now: datetime) -> int:
     return held // timedelta(minutes=1)
 
 
-def _door(door: DoorSettings, track: DoorTrack | None, silent_since: datetime) -> DoorView:
+def _door(door: DoorSettings, state: SiteState, now: datetime, silent_after: timedelta) -> DoorView:
+    track = state.doors.get(DoorId(door.id))
     said = None if track is None else track.state
     readers = {} if said is None or said.readers is None else said.readers
     return DoorView(
         id=DoorId(door.id),
         name=door.name,
-        contact=_contact(track, silent_since),
+        contact=_contact(track, now - silent_after),
         leaf=Leaf.UNKNOWN if track is None else _leaf(track),
         open_since=None if track is None else track.opened_at,
         queue=None if said is None else said.queue,
         policy=None if said is None else said.policy,
         heard_at=None if track is None else track.heard_at,
         faulty=tuple(reader for reader, word in sorted(readers.items()) if word != "ok"),
+        is_held=track is not None and track.is_held,
+        is_locked_down=door.id in state.locked_down,
+        order=None if track is None else _recent(track.order, now),
     )
+
+
+def _recent(order: OrderTrack | None, now: datetime) -> OrderTrack | None:
+    """Give an order that somebody may be waiting for; None where it is long done or given up."""
+    if order is None or (order.outcome is not None and now >= order.at + _ORDER_SHOWN):
+        return None
+    return order
 
 
 def _contact(track: DoorTrack | None, silent_since: datetime) -> Contact:

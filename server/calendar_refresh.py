@@ -4,7 +4,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -33,21 +32,6 @@ class Fetch(Protocol):
         """See `server.calendar_fetch_urllib3.Fetcher.fetch`."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Known:
-    """What is remembered of one calendar.
-
-    Attributes:
-        stamp: of the copy that there is, if the source gave one.
-        failing_since: since when it has been away or broken.
-        is_told: whether somebody has been told so.
-    """
-
-    stamp: Stamp | None
-    failing_since: datetime | None = None
-    is_told: bool = False
-
-
 class CalendarRefresher:
     """Reads calendars by address again.
 
@@ -70,7 +54,7 @@ class CalendarRefresher:
     ) -> None:
         self._database, self._zones, self._clock = database, zones, clock
         self._fetch, self._tell = fetch, tell
-        self._known: dict[int, _Known] = {}
+        self._stamps: dict[int, Stamp | None] = {}
 
     def run(self, stop: threading.Event, interval_s: float) -> None:
         """Read all of them every `interval_s` seconds, until `stop` is set."""
@@ -105,14 +89,12 @@ class CalendarRefresher:
         return sum(self._take(one, answer) for one, answer in zip(found, answers, strict=True))
 
     def _forget_others(self, found: Iterable[Calendar]) -> None:
-        self._known = {
-            one.id: self._known.get(one.id) or _Known(stamp=_stamp_of(one)) for one in found
-        }
+        self._stamps = {one.id: self._stamps.get(one.id) or _stamp_of(one) for one in found}
 
     def _asked(self, calendar: Calendar) -> Fetched | Exception | None:
         """Ask for changes; a calendar that can't be understood is as good as none."""
         try:
-            fetched = self._fetch(calendar.location, self._known[calendar.id].stamp)
+            fetched = self._fetch(calendar.location, self._stamps[calendar.id])
             if fetched is not None and fetched.body != calendar.body:
                 read_events(fetched.body, self._zones[calendar.site])
         except (FetchError, EventError) as error:
@@ -120,17 +102,16 @@ class CalendarRefresher:
         return fetched
 
     def _take(self, calendar: Calendar, answer: Fetched | Exception | None) -> bool:
-        known = self._known[calendar.id]
         if isinstance(answer, Exception):
-            self._fail(calendar, known, answer)
+            self._fail(calendar, answer)
             return False
-        if known.failing_since is not None:
+        if calendar.failing_since is not None:
             _log.info("calendar %d of %s is back", calendar.id, host_of(calendar.location))
-            known.failing_since, known.is_told = None, False
+            self._note(calendar, None)
         if answer is None:
             return False
         is_changed = answer.body != calendar.body and self._keep(calendar, answer)
-        known.stamp = answer.stamp
+        self._stamps[calendar.id] = answer.stamp
         return is_changed
 
     def _keep(self, calendar: Calendar, answer: Fetched) -> bool:
@@ -146,19 +127,26 @@ class CalendarRefresher:
             _log.info("calendar %d of %s has changed", calendar.id, host_of(calendar.location))
         return is_kept
 
-    def _fail(self, calendar: Calendar, known: _Known, error: Exception) -> None:
+    def _fail(self, calendar: Calendar, error: Exception) -> None:
+        """Note since when, which a restart must not forget; an hour after that, tell it once."""
         now, host = self._clock.now(), host_of(calendar.location)
-        if known.failing_since is None:
-            known.failing_since = now
+        since = calendar.failing_since
+        if since is None:
+            since = now
+            self._note(calendar, since)
             _log.warning("calendar %d of %s keeps its last copy: %s", calendar.id, host, error)
-        if not known.is_told and now - known.failing_since >= ALERT_AFTER:
+        if calendar.told_at is None and now - since >= ALERT_AFTER:
             self._tell(
                 calendar.site,
-                CalendarFailed(
-                    calendar=calendar.id, host=host, since=known.failing_since, why=str(error)[:200]
-                ),
+                CalendarFailed(calendar=calendar.id, host=host, since=since, why=str(error)[:200]),
             )
-            known.is_told = True
+            self._note(calendar, since, told_at=now)
+
+    def _note(
+        self, calendar: Calendar, since: datetime | None, told_at: datetime | None = None
+    ) -> None:
+        with self._database.writing() as connection:
+            registry.note_failing(connection, calendar.id, since, told_at)
 
 
 def _stamp_of(calendar: Calendar) -> Stamp | None:

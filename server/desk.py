@@ -6,10 +6,12 @@ from typing import Any, Final
 from access.ids import MemberId
 from access.presence import CountError
 from access.watch import Phase, Watch, WatchError, offer
-from server import watching
+from server import ordering, watching
 from server.events import (
+    AlertAcknowledged,
     CloseAsked,
     DeskEvent,
+    DoorOrdered,
     GuestsChanged,
     Recounted,
     RecountedTotal,
@@ -44,7 +46,7 @@ def act(turn: Turn, event: DeskEvent) -> None:
     """
     try:
         _STEPS[type(event)](turn, event)
-    except (WatchError, CountError) as error:
+    except (WatchError, CountError, ordering.OrderError) as error:
         raise DeskError(str(error)) from error
 
 
@@ -130,7 +132,11 @@ def _recount(turn: Turn, event: Recounted) -> None:
     turn.note(
         "site.recounted",
         turn.now,
-        {"members": len(event.members), "guests": event.guests},
+        {
+            "members": len(event.members),
+            "guests": event.guests,
+            "inside": sorted(turn.state.presence.inside),
+        },
         member=event.by,
     )
 
@@ -141,6 +147,22 @@ def _recount_total(turn: Turn, event: RecountedTotal) -> None:
     turn.note("site.recounted", turn.now, {"people": event.people}, member=event.by)
 
 
+def _order(turn: Turn, event: DoorOrdered) -> None:
+    if event.do not in ordering.OF_STAFF:
+        _must_answer_for(turn, event.by)
+    elif not _is_staff(turn, event.by):
+        raise NotAllowedError("only staff may do that")
+    ordering.give(turn, event)
+
+
+def _acknowledge(turn: Turn, event: AlertAcknowledged) -> None:
+    """Note it; which entries are alerts, and which are taken already, the ledger knows."""
+    _must_answer_for(turn, event.by)
+    if not 0 < event.alert <= turn.state.own.seq:
+        raise DeskError(f"there is no alert {event.alert}")
+    turn.note("alert_acknowledged", turn.now, {"alert": event.alert}, member=event.by)
+
+
 _STEPS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     WatchOffered: _offer,
     WatchTaken: _take,
@@ -149,4 +171,6 @@ _STEPS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     GuestsChanged: _guests,
     Recounted: _recount,
     RecountedTotal: _recount_total,
+    AlertAcknowledged: _acknowledge,
+    DoorOrdered: _order,
 }

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from access.ids import DoorId, MemberId, RequestId, WatchId
+from access.ids import BadgeDigest, DoorId, MemberId, RequestId, WatchId
 from access.messages import AccessDecision, OccupancyReport
+from access.tokens import SeenToken
+from server.events import Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,22 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepToken:
+    """Remember a token that a badge has shown, and forget all up to the counter `floor`."""
+
+    badge: BadgeDigest
+    seen: SeenToken
+    floor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspendBadge:
+    """Suspend a badge in the registry: a copy of it exists."""
+
+    badge: BadgeDigest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
     """Enter minutes into the time bank."""
 
@@ -44,6 +62,44 @@ class Credit:
     watch: WatchId
     minutes: int
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingOrder:
+    """What a door is still to be told.
+
+    Attributes:
+        id: of the command, a UUID version 7.
+        by: who ordered it: a member, `server.desk.OPERATOR`, or the server itself.
+        expires: until when it may be done, by the server's time.
+    """
+
+    id: str
+    door: DoorId
+    do: Order
+    by: str
+    at: datetime
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendOrder:
+    """Tell a door to do something, again and again until it has; only after the commit.
+
+    Attributes:
+        replaces: what else that this door was still to be told is told no more.
+    """
+
+    order: WaitingOrder
+    replaces: tuple[Order, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropOrder:
+    """Tell a door no more of one order: it was done, or its time is over."""
+
+    door: DoorId
+    id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,4 +126,15 @@ class Announce:
     report: OccupancyReport
 
 
-Effect = Keep | SetAside | Credit | Answer | Acknowledge | Announce
+Effect = (
+    Keep
+    | SetAside
+    | Credit
+    | KeepToken
+    | SuspendBadge
+    | SendOrder
+    | DropOrder
+    | Answer
+    | Acknowledge
+    | Announce
+)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from access.ids import DoorId, MemberId
 from access.messages import AccessRequest, DoorState
@@ -99,6 +99,50 @@ class RecountedTotal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertAcknowledged:
+    """Somebody on duty takes an alert upon them.
+
+    Attributes:
+        alert: its number in the server's chain of the site.
+    """
+
+    by: MemberId
+    alert: int
+
+
+Order = Literal["unlock", "hold", "release", "lockdown", "lift", "enrol", "restart"]
+"""What a door can be told to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorOrdered:
+    """Somebody tells doors to do something.
+
+    Attributes:
+        by: who; `server.desk.OPERATOR` on the command line.
+        doors: which; empty for all of the site's.
+        do: what.
+    """
+
+    by: MemberId
+    doors: tuple[DoorId, ...]
+    do: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLapsed:
+    """The time of an order is over, and its door has not said that it did it.
+
+    Attributes:
+        id: of the command.
+    """
+
+    id: str
+    door: DoorId
+    do: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CalendarFailed:
     """A calendar by address has been away or broken for long; its last good copy counts on.
 
@@ -124,5 +168,7 @@ DeskEvent = (
     | GuestsChanged
     | Recounted
     | RecountedTotal
+    | AlertAcknowledged
+    | DoorOrdered
 )
-Event = DoorEvent | DeskEvent | CalendarFailed | Ticked
+Event = DoorEvent | DeskEvent | OrderLapsed | CalendarFailed | Ticked

@@ -1,11 +1,13 @@
-"""The history's follower: reads the ledger at its own pace and writes what it says to the history.
+"""Followers: each reads the ledger at its own pace, with a cursor of its own, and does its work.
 
-It has a cursor of its own. When the history is away it waits and catches up; when the cursor is
-lost it begins at zero and comes to the same, since a point written again changes nothing.
+When what a follower writes to is away it waits and catches up. The history's follower is here: when
+its cursor is lost it begins at zero and comes to the same, since a point written again changes
+nothing.
 """
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from typing import Final
 
 from server import ledger
@@ -23,20 +25,15 @@ _RETRY_S: Final = 5.0
 _FAULT_S: Final = 60.0
 
 
-class HistoryFollower:
-    """Copies the ledger into the history.
+class Follower(ABC):
+    """Something that follows the ledger in a thread of its own."""
 
-    Args:
-        source: where the ledger is.
-        cursors: where the cursor is kept; another database than the ledger's where the ledger has
-            one writer at a time, so that no badge waits for a cursor.
-        history: what to write to.
-    """
+    label: str = "a follower"
+    gather_s: float = _GATHER_S
+    """How long news wait for company, in seconds, so that no badge waits for what follows it."""
 
-    def __init__(self, *, source: Database, cursors: Database, history: History) -> None:
-        self._source, self._cursors, self._history = source, cursors, history
+    def __init__(self) -> None:
         self._news = threading.Event()
-        self._is_prepared = False
 
     def wake(self) -> None:
         """Say that there is something new; does not block."""
@@ -50,16 +47,56 @@ class HistoryFollower:
                 while not stop.is_set() and self.step():
                     pass
             except (HistoryUnavailable, DatabaseError) as error:
-                _log.warning("the history waits: %s", error)
-                self._is_prepared = False
+                _log.warning("%s waits: %s", self.label, error)
+                self.on_trouble()
                 stop.wait(_RETRY_S)
             except Exception:  # noqa: BLE001 (it may be behind, but never silently at an end)
-                _log.exception("a fault keeps the history from going on")
+                _log.exception("a fault keeps %s from going on", self.label)
                 stop.wait(_FAULT_S)
             else:
-                self._news.wait(_IDLE_S)
-                # What is committed meanwhile is copied with it, so that no badge waits for a copy.
-                stop.wait(_GATHER_S)
+                self._news.wait(self.idle_s())
+                # What is committed meanwhile is done with it.
+                stop.wait(self.gather_s)
+
+    @abstractmethod
+    def step(self) -> int:
+        """Do one batch; blocks until it is done.
+
+        Returns:
+            How many entries it did; 0 when there is nothing to do now.
+
+        Raises:
+            DatabaseError: the ledger is away.
+        """
+
+    def idle_s(self) -> float:
+        """For how long to wait for news at the most, in seconds."""
+        return _IDLE_S
+
+    def on_trouble(self) -> None:  # noqa: B027 (most have nothing to do then)
+        """Be told that a step could not be done now."""
+
+
+class HistoryFollower(Follower):
+    """Copies the ledger into the history.
+
+    Args:
+        source: where the ledger is.
+        cursors: where the cursor is kept; another database than the ledger's where the ledger has
+            one writer at a time, so that no badge waits for a cursor.
+        history: what to write to.
+    """
+
+    label = "the history"
+
+    def __init__(self, *, source: Database, cursors: Database, history: History) -> None:
+        super().__init__()
+        self._source, self._cursors, self._history = source, cursors, history
+        self._is_prepared = False
+
+    def on_trouble(self) -> None:
+        """Prepare again: another store may answer when it is back."""
+        self._is_prepared = False
 
     def step(self) -> int:
         """Copy one batch; blocks until it is stored.

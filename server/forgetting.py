@@ -34,6 +34,7 @@ from server.history import RAW_KEPT, History, HistoryError
 from server.history_embedded import EmbeddedHistory
 from server.history_hourly import downsample
 from server.installation import Installation
+from server.presence_accounts import keep_before
 from server.settings import MOST_KEPT_DAYS
 
 _log = logging.getLogger(__name__)
@@ -154,6 +155,8 @@ class Forgetter:
         """
         now = utc(now)
         done = dict.fromkeys(What, 0)
+        if not is_dry:
+            self._keep_presence(now)
         for site in self._sites():
             for what, before in self._terms(site, now):
                 done[what] += self._take_out(site, what, before, now, is_dry, advance)
@@ -230,6 +233,11 @@ class Forgetter:
             except Exception:  # noqa: BLE001 (the next day may go better; but never silently)
                 _log.exception("a fault keeps the server from forgetting")
                 wait_s = _RETRY_S
+
+    def _keep_presence(self, now: datetime) -> None:
+        """Count how long nomads were inside, from the records that are about to name nobody."""
+        for place in self._installation.settings.sites:
+            keep_before(self._database, place, now - self._kept_at(SiteId(place.id)))
 
     def _sites(self) -> list[SiteId]:
         with self._database.reading() as connection:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, delete, insert, or_, select
 
 from access.ids import SiteId
 from access.model import Status
-from server import registry, schema
+from server import api_requests, api_tokens, badge_tokens, registry, schema
 from server.sessions import IDLE, LONGEST, look, web_session
 
 MEMBERS_KEPT: Final = timedelta(days=90)
@@ -39,6 +39,10 @@ class TakenOut:
     looks: int
     set_aside: int
     time_entries: int
+    presence_months: int
+    tokens: int
+    api_tokens: int
+    api_requests: int
 
 
 def take_out(
@@ -72,6 +76,15 @@ def take_out(
         looks=_where(connection, look, look.c.at < now - LOOKS_KEPT),
         set_aside=rows,
         time_entries=_time_entries(connection, now - TIME_KEPT),
+        presence_months=_where(
+            connection,
+            schema.presence_month,
+            schema.presence_month.c.month < f"{now - TIME_KEPT:%Y-%m}",
+        ),
+        # A badge serves at several sites: what it has shown is kept no longer than at any of them.
+        tokens=badge_tokens.forget(connection, now - min([otherwise, *kept.values()])),
+        api_tokens=api_tokens.forget(connection, now),
+        api_requests=api_requests.forget(connection, now),
     )
 
 

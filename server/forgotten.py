@@ -24,9 +24,9 @@ KIND: Final = "ledger.forgotten"
 
 _VOUCHED: Final = "vouched"
 _NAMES: Final = frozenset(
-    {"member", "badge", "guardian", "by", "from", "to", "authorization", "name", "email"}
+    {"member", "badge", "token", "guardian", "by", "from", "to", "authorization", "name", "email"}
 )
-_GATHERS: Final = frozenset({"members", "minutes"})
+_GATHERS: Final = frozenset({"members", "inside", "minutes"})
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode

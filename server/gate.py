@@ -14,11 +14,19 @@ from access.ids import BadgeDigest, DoorId, RequestId
 from access.journal import NO_HASH, TYPES, ChainError, Head, check
 from access.messages import AccessDecision, InvalidMessageError, Record, to_record
 from access.model import Policy, Reader
-from access.policy import Decision, Request, State, UnknownDoorError, decide
+from access.policy import Decision, Reason, Request, State, Token, UnknownDoorError, decide
 from access.wording import DEFAULT_LANGUAGE, message
-from server import desk, passages, watching
+from server import copies, desk, health, ordering, passages, silence, watching
 from server.effects import Acknowledge, Answer, Effect, Keep, SetAside
-from server.events import Asked, CalendarFailed, DoorSaid, Event, Reported, Ticked
+from server.events import (
+    Asked,
+    CalendarFailed,
+    DoorSaid,
+    Event,
+    OrderLapsed,
+    Reported,
+    Ticked,
+)
 from server.state import SiteState
 from server.turn import Turn
 
@@ -34,11 +42,23 @@ class Gate:
     Args:
         policy: the rules as they stand; set anew whenever they change.
         state: what is so; changed in place.
+        tokens: what was seen of the badges that `copies.badges_with_tokens` names; changed in
+            place.
+        patience: how long doors may be silent; None for ever.
     """
 
-    def __init__(self, policy: Policy, state: SiteState) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        state: SiteState,
+        tokens: copies.Tokens | None = None,
+        *,
+        patience: silence.Patience | None = None,
+    ) -> None:
         self.policy = policy
+        self._patience = patience
         self.state = state
+        self._tokens: copies.Tokens = {} if tokens is None else tokens
 
     def handle(self, event: Event, now: datetime) -> list[Effect]:
         """Take what happened and say what follows.
@@ -68,12 +88,18 @@ class Gate:
                 self._listen(turn, event)
             case CalendarFailed():
                 turn.alert("calendar_failed", now, dataclasses.asdict(event))
+            case OrderLapsed():
+                ordering.lapse(turn, event)
             case Ticked():
                 pass
             case _:
                 desk.act(turn, event)
         watching.advance(turn)
+        ordering.advance(turn)
+        silence.advance(turn, self._patience)
         turn.count(happened)
+        # A badge that was suspended by this is so for what comes next.
+        self.policy = turn.policy
         return turn.effects
 
     def has_due(self, now: datetime) -> bool:
@@ -85,6 +111,8 @@ class Gate:
             or last.open != turn.opening()
             or passages.is_due(turn)
             or watching.is_due(turn)
+            or ordering.is_due(turn)
+            or silence.is_due(turn, self._patience)
         )
 
     def _must_have_door(self, event: Event) -> None:
@@ -93,7 +121,9 @@ class Gate:
 
     def _decide(self, turn: Turn, event: Asked) -> None:
         request = event.request
-        decision = decide(self.policy, self._situation(event.door), _to_request(event, turn.now))
+        judged = copies.judge(turn, self._tokens, event)
+        asked = _to_request(event, turn.now, judged.token)
+        decision = decide(turn.policy, self._situation(), asked)
         watch = turn.state.watch
         if decision.opens_under is not None:
             watch = watching.begin(
@@ -112,26 +142,34 @@ class Gate:
                 "asked": request.at,
                 "decide_ms": event.waited_ms,
                 "answer": msgspec.structs.asdict(answer),
-            },
+            }
+            | ({} if request.token is None else {"proof": judged.token.value}),
             member=decision.member,
             request=RequestId(request.id),
         )
-        if decision.raises_alert:
+        self._alert(turn, event, decision, is_suspended=judged.is_suspended)
+        turn.effects.append(Answer(door=event.door, decision=answer, correlation=event.correlation))
+
+    def _alert(self, turn: Turn, event: Asked, decision: Decision, *, is_suspended: bool) -> None:
+        badge = turn.policy.badges.get(BadgeDigest(event.request.badge))
+        is_cloned = decision.reason is Reason.BADGE_CLONED
+        if badge is not None and (is_suspended or is_cloned):
+            copies.alert(turn, event.door, badge, turn.now, is_suspended=is_suspended)
+        elif decision.raises_alert:
             turn.alert(
                 decision.reason.value,
                 turn.now,
-                {"door": event.door, "badge": request.badge},
+                {"door": event.door, "badge": event.request.badge},
                 member=decision.member,
             )
-        turn.effects.append(Answer(door=event.door, decision=answer, correlation=event.correlation))
 
-    def _situation(self, door: DoorId) -> State:
+    def _situation(self) -> State:
         presence = self.state.presence
         return State(
             watch=self.state.watch,
             inside=presence.inside,
             present=presence.present,
-            locked_down=frozenset({door}) if self.state.is_locked_down else frozenset(),
+            locked_down=self.state.locked_down,
         )
 
     def _answer(self, event: Asked, decision: Decision, watch: str | None) -> AccessDecision:
@@ -180,6 +218,8 @@ class Gate:
             )
         )
         passages.apply(turn, door, record)
+        copies.hear(turn, self._tokens, door, record)
+        ordering.follow(turn, door, record)
 
     def _put_aside(self, turn: Turn, door: DoorId, raw: dict[str, Any], why: str) -> None:
         """Keep a record apart; the server's own chain vouches for the hole that it leaves."""
@@ -192,6 +232,7 @@ class Gate:
     def _listen(self, turn: Turn, event: DoorSaid) -> None:
         track = turn.state.door(event.door)
         was_online = track.is_online
+        health.follow(turn, event.door, track.state, event.state)
         if not event.state.online and track.state is not None:
             # A last will says nothing but that the door is gone: what it said before still stands.
             track.state = msgspec.structs.replace(track.state, online=False)
@@ -203,12 +244,13 @@ class Gate:
             turn.note(what, turn.now, {"door": event.door})
 
 
-def _to_request(event: Asked, now: datetime) -> Request:
+def _to_request(event: Asked, now: datetime, token: Token) -> Request:
     return Request(
         at=now,
         door=event.door,
         reader=Reader(event.request.reader),
         badge=BadgeDigest(event.request.badge),
+        token=token,
     )
 
 

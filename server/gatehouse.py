@@ -21,16 +21,30 @@ from access.ids import DoorId, RequestId, SiteId
 from access.messages import AccessDecision
 from access.model import Policy
 from access.policy import UnknownDoorError
-from server import ledger
+from server import badge_tokens, ledger, orders, registry
+from server.copies import badges_with_tokens
 from server.database import ConflictError, Database
-from server.effects import Answer, Credit, Effect, Keep, SetAside
-from server.events import Asked, Event, Ticked
+from server.effects import (
+    Answer,
+    Credit,
+    DropOrder,
+    Effect,
+    Keep,
+    KeepToken,
+    SendOrder,
+    SetAside,
+    SuspendBadge,
+    WaitingOrder,
+)
+from server.events import Asked, Event, OrderLapsed, Ticked
 from server.gate import Gate
+from server.silence import Patience
 from server.state import SiteState, from_json, to_json
 
 _log = logging.getLogger(__name__)
 
 _TRIES: Final = 5
+_KEPT: Final = Keep | SetAside | Credit | KeepToken | SuspendBadge | DropOrder
 
 PolicyOf = Callable[[SiteId], Policy]
 
@@ -57,10 +71,14 @@ class Gatehouse:
     Args:
         database: where ledger and states are kept.
         policy_of: gives the policy of a site as it is now.
+        patience: how long doors may be silent before it is told; None for ever.
     """
 
-    def __init__(self, *, database: Database, policy_of: PolicyOf) -> None:
+    def __init__(
+        self, *, database: Database, policy_of: PolicyOf, patience: Patience | None = None
+    ) -> None:
         self._database = database
+        self._patience = patience
         self._policy_of = policy_of
         self._remembered: dict[SiteId, _Remembered] = {}
         self._lock: Final = threading.Lock()
@@ -95,6 +113,11 @@ class Gatehouse:
             body = self._recall(connection, site).body
         return from_json(body)
 
+    def orders(self, site: SiteId) -> list[WaitingOrder]:
+        """Give what the doors of a site are still to be told, as it is committed, oldest first."""
+        with self._database.reading() as connection:
+            return orders.waiting(connection, site)
+
     def has_due(self, site: SiteId, now: datetime) -> bool:
         """Whether the clock alone would change anything at a site.
 
@@ -104,7 +127,7 @@ class Gatehouse:
         with self._lock, self._database.reading() as connection:
             remembered = self._recall(connection, site)
             remembered.policy = policy
-            return Gate(policy, remembered.state).has_due(now)
+            return Gate(policy, remembered.state, patience=self._patience).has_due(now)
 
     def _handle_or_forget(
         self, site: SiteId, events: Sequence[Event], now: datetime
@@ -124,14 +147,19 @@ class Gatehouse:
         with self._database.writing() as connection:
             answers: dict[str, Answer] = {}
             if believed is None:
+                events = _without_settled(connection, site, events)
                 answers = _earlier_answers(connection, site, events)
             remembered = believed or self._recall(connection, site)
-            remembered.policy = policy
-            effects = _handled(Gate(policy, remembered.state), events, answers, now)
+            tokens = badge_tokens.load(connection, badges_with_tokens(events, policy))
+            gate = Gate(policy, remembered.state, tokens, patience=self._patience)
+            effects = _handled(gate, events, answers, now)
+            # Rules that a copied badge has changed are compiled anew for the next turn.
+            remembered.policy = policy if gate.policy is policy else None
             # The state comes first: where another process was faster, it is its row that says so.
             _save(connection, site, remembered)
             _keep(connection, site, effects, now)
-        return [e for e in effects if not isinstance(e, Keep | SetAside | Credit)]
+            _keep_badges(connection, effects)
+        return [e for e in effects if not isinstance(e, _KEPT)]
 
     def _believe(self, site: SiteId, events: Sequence[Event]) -> _Remembered | None:
         """Give what is remembered where it need not be compared with the database first.
@@ -198,6 +226,30 @@ def _keep(connection: Connection, site: SiteId, effects: Sequence[Effect], now: 
                 watch=effect.watch,
                 at=effect.at,
             )
+        elif isinstance(effect, SendOrder):
+            orders.add(connection, site, effect)
+        elif isinstance(effect, DropOrder):
+            orders.drop(connection, site, effect)
+
+
+def _without_settled(
+    connection: Connection, site: SiteId, events: Sequence[Event]
+) -> Sequence[Event]:
+    """Leave out orders that lapsed where another server, or the door, was faster."""
+    lapsed = frozenset(event.id for event in events if isinstance(event, OrderLapsed))
+    if not lapsed:
+        return events
+    waiting = orders.still_waiting(connection, site, lapsed)
+    return [e for e in events if not isinstance(e, OrderLapsed) or e.id in waiting]
+
+
+def _keep_badges(connection: Connection, effects: Sequence[Effect]) -> None:
+    """Keep what badges have shown, and suspend those of which there is a copy."""
+    for effect in effects:
+        if isinstance(effect, KeepToken):
+            badge_tokens.keep(connection, effect.badge, effect.seen, effect.floor)
+        elif isinstance(effect, SuspendBadge):
+            registry.suspend_badge(connection, effect.badge)
 
 
 def _entry(site: SiteId, effect: Keep, now: datetime) -> ledger.Entry:

@@ -18,6 +18,7 @@ from server.history import History
 from server.history_embedded import EmbeddedHistory
 from server.policy_source import PolicySource
 from server.settings import HistorySettings, ServerSettings, SiteSettings
+from server.silence import Patience
 from server.upgrade import upgrade
 
 
@@ -121,5 +122,12 @@ def open_installation(path: Path) -> Iterator[Installation]:
             clock=clock,
             database=database,
             policies=policies,
-            gatehouse=Gatehouse(database=database, policy_of=policies.current),
+            gatehouse=Gatehouse(
+                database=database, policy_of=policies.current, patience=_patience(settings, clock)
+            ),
         )
+
+
+def _patience(settings: ServerSettings, clock: Clock) -> Patience | None:
+    """Give how long doors may be silent: for ever in a demonstration, whose clock leaps."""
+    return None if settings.clock.demo_file is not None else Patience(since=clock.now())

@@ -103,6 +103,22 @@ _select_decisions: Final = select(_l.request, _l.body).where(
     _at_site, _l.request.in_(bindparam("requests", expanding=True))
 )
 _select_last_id: Final = select(func.coalesce(func.max(_l.id), 0))
+_select_these: Final = (
+    select(schema.ledger).where(_l.id.in_(bindparam("ids", expanding=True))).order_by(_l.id)
+)
+_is_of_alerts: Final = sql(schema.IS_OF_ALERTS)
+_select_alerts: Final = (
+    select(schema.ledger)
+    .where(_at_site, _l.id > bindparam("after"), _l.id <= bindparam("up_to"), _is_of_alerts)
+    .order_by(_l.id)
+    .limit(bindparam("limit"))
+)
+_select_latest_alerts: Final = (
+    select(schema.ledger)
+    .where(_at_site, _is_of_alerts)
+    .order_by(_l.id.desc())
+    .limit(bindparam("limit"))
+)
 _select_chain: Final = (
     select(_l.id, _l.seq, _l.body)
     .where(_at_site, _l.source == bindparam("source"), _l.seq > bindparam("after"))
@@ -199,6 +215,36 @@ def latest(
     """Read the newest entries of a site, newest first; see `read` for the arguments."""
     statement = _selection(has_site=True, has_kinds=kinds is not None, is_newest=True)
     return [_stored(row) for row in connection.execute(statement, _values(site, kinds, limit))]
+
+
+def these(connection: Connection, ids: Collection[int]) -> list[StoredEntry]:
+    """Give entries by their ids, at most 1,000, oldest first; left out where there is none."""
+    rows = connection.execute(_select_these, {"ids": list(ids)}) if ids else ()
+    return [_stored(row) for row in rows]
+
+
+def alerts(
+    connection: Connection, site: SiteId, after_id: int, up_to: int, limit: int = _BATCH
+) -> list[StoredEntry]:
+    """Read on among the alerts of a site and their acknowledgements, oldest first.
+
+    Costs what it gives, however much lies between.
+
+    Args:
+        connection: of a transaction.
+        site: whose.
+        after_id: the last entry that is known already.
+        up_to: the last entry to look at.
+        limit: at most so many.
+    """
+    values = {"site": site, "after": after_id, "up_to": up_to, "limit": limit}
+    return [_stored(row) for row in connection.execute(_select_alerts, values)]
+
+
+def latest_alerts(connection: Connection, site: SiteId, limit: int) -> list[StoredEntry]:
+    """Give the newest alerts of a site and their acknowledgements, newest first."""
+    rows = connection.execute(_select_latest_alerts, {"site": site, "limit": limit})
+    return [_stored(row) for row in rows]
 
 
 def last_id(connection: Connection) -> int:

@@ -10,6 +10,7 @@ from typing import Final
 
 from access.ids import BadgeDigest, DoorId, MemberId, RequestId, WatchId
 from access.messages import Record
+from access.passing import OPENED_LATE
 from access.watch import Watch, watch_id_of
 from server import watching
 from server.state import DoorTrack, Grant
@@ -23,17 +24,18 @@ _ALERTS: Final = {
 }
 
 
-OPENED_LATE: Final = timedelta(seconds=2)
-"""How long after the lock has locked an opening may still follow from a grant.
+_FROM_INSIDE: Final = frozenset({"exit", "fire"})
+"""Causes of an opening by which somebody left, nobody knows who."""
 
-The door itself allows one second (`edge.passes`); the rest is for its clock.
-"""
+HEARD_LATE: Final = timedelta(seconds=1)
+"""How long the news of an opening may take, where only the server's clock says that it is over."""
 
 
 def apply(turn: Turn, door: DoorId, record: Record) -> None:
     """Follow what one record says. A record whose data says nothing useful changes nothing."""
     track = turn.state.door(door)
-    _expire(turn, track, record.time)
+    if not _uses_grant(track, record):
+        _expire(turn, track, record.time)
     step = _STEPS.get(record.type)
     if step is not None:
         step(turn, door, track, record)
@@ -42,18 +44,35 @@ def apply(turn: Turn, door: DoorId, record: Record) -> None:
 
 
 def advance(turn: Turn) -> None:
-    """Do what the clock alone brings about at the doors."""
-    for track in turn.state.doors.values():
-        _expire(turn, track, turn.now)
+    """Do what the clock alone brings about at the doors: a watch that nobody opened lapses.
+
+    The grant itself is kept until the door says more: an opening may be on its way.
+    """
+    over = _unused(turn)
+    if over is not None:
+        watching.lapse(turn, over)
 
 
 def is_due(turn: Turn) -> bool:
     """Whether `advance` would do anything; changes nothing itself."""
-    return any(
-        grant.until is not None and turn.now >= grant.until
-        for track in turn.state.doors.values()
-        for grant in track.grants
-    )
+    return _unused(turn) is not None
+
+
+def _unused(turn: Turn) -> datetime | None:
+    """Say when the grant was over that opened the watch which is not confirmed, if it is."""
+    watch = turn.state.watch
+    if watch is None or watch.is_confirmed:
+        return None
+    grants = turn.state.door(watch.door).grants
+    ends = (g.until for g in grants if watch_id_of(g.request) == watch.id)
+    return next((end for end in ends if end is not None and turn.now >= end + HEARD_LATE), None)
+
+
+def _uses_grant(track: DoorTrack, record: Record) -> bool:
+    """Whether the door says that it was opened by a grant of those that wait: it knows best."""
+    named = record.data.get("request")
+    is_opening = record.type == "gardien.door.opened"
+    return is_opening and any(grant.request == named for grant in track.grants)
 
 
 def member_of(turn: Turn, record: Record) -> MemberId | None:
@@ -105,7 +124,8 @@ def _opened(turn: Turn, door: DoorId, track: DoorTrack, record: Record) -> None:
 
 def _is_by_button(record: Record) -> bool:
     """Whether the door says that it was opened from inside, and by nobody's badge."""
-    return record.data.get("cause") == "exit" and record.data.get("request") is None
+    cause = record.data.get("cause")
+    return cause in _FROM_INSIDE and record.data.get("request") is None
 
 
 def _closed(_turn: Turn, _door: DoorId, track: DoorTrack, _record: Record) -> None:

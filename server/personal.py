@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from access.ids import MemberId, SiteId
 from access.journal import SERVER
 from server import schema
+from server.api_tokens import ApiToken, list_tokens
 from server.calendar_addresses import made_at
 
 _VISITS: Final = 2_000
@@ -31,6 +32,13 @@ _select_hours: Final = (
     .order_by(_t.at.desc())
     .limit(bindparam("limit"))
 )
+_p: Final = schema.presence_month.c
+_select_presence: Final = (
+    select(_p.site, _p.month, _p.present_us)
+    .where(_p.member == bindparam("member"))
+    .order_by(_p.site, _p.month)
+)
+_MINUTE_US: Final = 60_000_000
 
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -65,6 +73,15 @@ class Hours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """How long the member was inside in a month, of what the ledger has forgotten since."""
+
+    site: SiteId
+    month: str
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """One badge, without its digest: that is a secret of the place, not of the member."""
 
@@ -82,7 +99,9 @@ class Personal:
     Attributes:
         passages: newest first.
         minutes: what the time bank holds for them.
+        presence: kept for the time bank, by month.
         calendar_address_since: when the secret address of their calendar was made, if it was.
+        api_tokens: with which programs act for them, without what those are secret for.
         records: all ledger entries with them in it, as they are kept, newest first.
     """
 
@@ -100,7 +119,9 @@ class Personal:
     passages: tuple[Passage, ...]
     minutes: int
     hours: tuple[Hours, ...]
+    presence: tuple[Presence, ...]
     calendar_address_since: datetime | None
+    api_tokens: tuple[ApiToken, ...]
     records: tuple[dict[str, Any], ...]
 
 
@@ -147,7 +168,12 @@ def personal(connection: Connection, member: MemberId, limit: int = _VISITS) -> 
             Hours(site=SiteId(h.site), minutes=h.minutes, cause=h.cause, at=h.at)
             for h in connection.execute(_select_hours, of)
         ),
+        presence=tuple(
+            Presence(site=SiteId(p.site), month=p.month, minutes=p.present_us // _MINUTE_US)
+            for p in connection.execute(_select_presence, {"member": member})
+        ),
         calendar_address_since=made_at(connection, member),
+        api_tokens=tuple(list_tokens(connection, member)),
         records=tuple(record for *_, record in entries),
     )
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from itertools import chain
 from threading import Lock
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -74,8 +75,9 @@ class PolicySource:
         """Give a site's policy.
 
         It is that of the last call unless the registry was changed since, the day has changed at
-        the site, or it is older than `MOST_AGE`. Each new one has a higher version, after a
-        restart too. Blocks for one short reading of the database; longer when it compiles.
+        the site, a membership or a badge has begun or ended by its date, or it is older than
+        `MOST_AGE`. Each new one has a higher version, after a restart too. Blocks for one short
+        reading of the database; longer when it compiles.
 
         Raises:
             UnknownSiteError: the settings name no such site.
@@ -109,7 +111,8 @@ class PolicySource:
             occurrences=calendar.events(connection, horizon(now)),
             hours=calendar.hours(horizon(now)),
         )
-        return _Compiled(policy=policy, revision=revision, good_until=_good_until(site, now))
+        good_until = min(_good_until(site, now), _next_change(policy, now))
+        return _Compiled(policy=policy, revision=revision, good_until=good_until)
 
 
 def policy_at(database: Database, settings: ServerSettings, site: SiteId, at: datetime) -> Policy:
@@ -126,6 +129,17 @@ def policy_at(database: Database, settings: ServerSettings, site: SiteId, at: da
 
 def _is_good(compiled: _Compiled, revision: int, now: datetime) -> bool:
     return compiled.revision == revision and compiled.policy.issued <= now < compiled.good_until
+
+
+def _next_change(policy: Policy, now: datetime) -> datetime:
+    """Say when somebody's membership, or a badge, next begins or ends to count; else far away.
+
+    A new policy then is what makes a watch look at its guardian again.
+    """
+    of_members = (one.validity for one in policy.members.values())
+    of_badges = (one.validity for one in policy.badges.values())
+    moments = (at for one in chain(of_members, of_badges) for at in (one.since, one.until))
+    return min((at for at in moments if at is not None and at > now), default=now + MOST_AGE)
 
 
 def _good_until(site: SiteSettings, now: datetime) -> datetime:

@@ -4,16 +4,21 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
+from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 from access.ids import DoorId, SiteId
 from runtime.link_paho import PahoLink, login_from
 from server.calendar_fetch_urllib3 import Fetcher
 from server.calendar_refresh import CalendarRefresher
+from server.database import Database
 from server.events import CalendarFailed
-from server.follower import HistoryFollower
+from server.follower import Follower, HistoryFollower
 from server.forgetting import Forgetter
+from server.home_assistant import Announcer
 from server.installation import Installation
+from server.notifier_followers import senders
 from server.service import Inbox, Service, last_will, wishes
 
 _log = logging.getLogger(__name__)
@@ -46,37 +51,50 @@ def run(
     with (
         closing(Fetcher()) as fetcher,
         installation.open_history() as (history, cursors),
-        PahoLink(
+        senders(installation, cursors) as sending,
+    ):
+        copying = HistoryFollower(source=installation.database, cursors=cursors, history=history)
+        followers: list[Follower] = [copying, *sending]
+        announcer = _announcer(installation, cursors)
+        refresh_s = settings.calendar_refresh.total_seconds()
+        refresher = _refresher(installation, fetcher)
+
+        def wake() -> None:
+            for follower in followers:
+                follower.wake()
+
+        def wake_all() -> None:
+            wake()
+            announcer.wake()
+
+        with PahoLink(
             host=settings.mqtt.host,
             port=settings.mqtt.port,
             client_id=settings.mqtt.username or CLIENT_ID,
             login=login_from(settings.mqtt),
             wishes=wishes(),
             will=last_will(next(iter(doors))),
-            on_event=inbox.put,
-        ) as link,
-    ):
-        follower = HistoryFollower(source=installation.database, cursors=cursors, history=history)
-        refresh_s = settings.calendar_refresh.total_seconds()
-        refresher = _refresher(installation, fetcher)
-        service = Service(
-            doors=doors,
-            gatehouse=installation.gatehouse,
-            policy_of=installation.policies.current,
-            sign=installation.sign(),
-            link=link,
-            inbox=inbox,
-            clock=installation.clock,
-            on_commit=follower.wake,
-        )
-        with _beside(
-            stop,
-            follower.wake,
-            history=lambda: follower.run(stop),
-            calendars=lambda: refresher.run(stop, refresh_s),
-            forgetting=Forgetter(installation, stop=stop).run,
-        ):
-            service.run(stop, on_turn)
+            on_event=announcer.beside(inbox.put),
+        ) as link:
+            service = Service(
+                doors=doors,
+                gatehouse=installation.gatehouse,
+                policy_of=installation.policies.current,
+                sign=installation.sign(),
+                link=link,
+                inbox=inbox,
+                clock=installation.clock,
+                on_commit=wake,
+            )
+            with _beside(
+                stop,
+                wake_all,
+                calendars=lambda: refresher.run(stop, refresh_s),
+                forgetting=Forgetter(installation, stop=stop).run,
+                home=lambda: announcer.run(stop, link),
+                **{one.label: partial(one.run, stop) for one in followers},
+            ):
+                service.run(stop, on_turn)
 
 
 @contextmanager
@@ -100,6 +118,17 @@ def _beside(
         wake()
         for thread in threads:
             thread.join()
+
+
+def _announcer(installation: Installation, notes: Database) -> Announcer:
+    settings = installation.settings
+    return Announcer(
+        settings=settings.home_assistant,
+        sites=settings.sites,
+        language=settings.language,
+        version=version("gardien"),
+        notes=notes,
+    )
 
 
 def _refresher(installation: Installation, fetcher: Fetcher) -> CalendarRefresher:

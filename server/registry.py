@@ -13,15 +13,18 @@ from server.registry_authorizations import (
 from server.registry_badges import (
     BadgeRecord,
     assign_badge,
+    enrol_badge,
     find_badge,
     list_badges,
     mark_badge,
+    suspend_badge,
 )
 from server.registry_base import RegistryError, TakenError, UnknownError, bump, revision
 from server.registry_calendars import (
     Calendar,
     calendar_stamps,
     list_calendars,
+    note_failing,
     put_calendar,
     remove_calendar,
     renew_calendar,
@@ -64,6 +67,7 @@ __all__ = [
     "calendar_stamps",
     "change_member",
     "change_status",
+    "enrol_badge",
     "find_badge",
     "find_member",
     "import_members",
@@ -73,6 +77,7 @@ __all__ = [
     "list_members",
     "mark_badge",
     "newest_postings",
+    "note_failing",
     "postings",
     "put_calendar",
     "read_members_csv",
@@ -80,4 +85,5 @@ __all__ = [
     "renew_calendar",
     "revision",
     "revoke_authorization",
+    "suspend_badge",
 ]

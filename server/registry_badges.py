@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from access.ids import BadgeDigest, MemberId
+from access.ids import BadgeDigest, MemberId, RequestId
 from access.model import Badge, BadgeLevel, BadgeStatus, Validity
-from server import schema
+from access.tokens import CardToken
+from server import badge_tokens, schema
 from server.registry_base import RegistryError, TakenError, UnknownError, bump
 from server.registry_members import find_member
 
@@ -61,6 +62,20 @@ _delete: Final = delete(schema.badge).where(_b.digest == bindparam("digest"))
 _update_status: Final = (
     update(schema.badge).where(_b.digest == bindparam("key")).values(status=bindparam("new_status"))
 )
+_raise: Final = (
+    update(schema.badge)
+    .where(_b.digest == bindparam("key"))
+    .values(
+        level=bindparam("new_level"),
+        label=bindparam("new_label"),
+        status=BadgeStatus.ACTIVE.value,
+    )
+)
+_suspend: Final = (
+    update(schema.badge)
+    .where(_b.digest == bindparam("key"), _b.status == BadgeStatus.ACTIVE.value)
+    .values(status=BadgeStatus.SUSPENDED.value)
+)
 
 
 def assign_badge(
@@ -82,8 +97,7 @@ def assign_badge(
     """
     if not _DIGEST.fullmatch(digest):
         raise RegistryError(f"a badge's digest has 32 hex digits: {digest[:40]!r}")
-    if label is not None and (len(label) > MOST_LABEL or not label.isprintable()):
-        raise RegistryError(f"label {label[:50]!r}: write at most {MOST_LABEL} characters")
+    label = _checked(label)
     owner = find_member(connection, member).id
     _free(connection, digest)
     badge = BadgeRecord(
@@ -92,6 +106,50 @@ def assign_badge(
     connection.execute(_insert, [_fields(badge)])
     bump(connection)
     return badge
+
+
+def enrol_badge(
+    connection: Connection,
+    digest: BadgeDigest,
+    member: MemberId,
+    *,
+    token: CardToken,
+    request: RequestId | None,
+    at: datetime,
+    label: str | None = None,
+) -> BadgeRecord:
+    """Give a card that a door has just written to a member, as a badge of level L1.
+
+    One that is theirs already is raised to L1 and may be used again, whatever it was marked as: it
+    was in somebody's hand at the desk. What the card has shown before no longer counts.
+
+    Args:
+        connection: of a transaction that writes.
+        digest: of the card.
+        member: to whom, by id or e-mail.
+        token: that was written last.
+        request: of the visit that told it.
+        at: when it was enrolled.
+        label: what is written on it; None leaves that as it is.
+
+    Raises:
+        TakenError: it is in use by somebody else.
+        UnknownError: there is no such member.
+        RegistryError: the label is too long.
+    """
+    owner = find_member(connection, member).id
+    before = connection.execute(_select_one, {"digest": digest}).one_or_none()
+    if before is not None and before.member == owner:
+        level, label = max(BadgeLevel.L1, before.level), before.label if label is None else label
+        values = {"key": digest, "new_level": int(level), "new_label": _checked(label)}
+        connection.execute(_raise, values)
+        bump(connection)
+    else:
+        if before is not None and before.status == BadgeStatus.SUSPENDED.value:
+            connection.execute(_delete, {"digest": digest})
+        assign_badge(connection, digest, owner, at=at, level=BadgeLevel.L1, label=label)
+    badge_tokens.restart(connection, digest, token, request, at)
+    return find_badge(connection, digest)
 
 
 def mark_badge(connection: Connection, digest: BadgeDigest, status: BadgeStatus) -> None:
@@ -104,6 +162,18 @@ def mark_badge(connection: Connection, digest: BadgeDigest, status: BadgeStatus)
     if connection.execute(_update_status, values).rowcount == 0:
         raise _unknown(digest)
     bump(connection)
+
+
+def suspend_badge(connection: Connection, digest: BadgeDigest) -> bool:
+    """Suspend a badge of which a copy was seen; one that is not in use is left as it is.
+
+    Returns:
+        Whether it was in use.
+    """
+    if connection.execute(_suspend, {"key": digest}).rowcount == 0:
+        return False
+    bump(connection)
+    return True
 
 
 def list_badges(connection: Connection, member: MemberId | None = None) -> list[BadgeRecord]:
@@ -125,6 +195,12 @@ def find_badge(connection: Connection, digest: BadgeDigest) -> BadgeRecord:
     return _badge(row)
 
 
+def _checked(label: str | None) -> str | None:
+    if label is not None and (len(label) > MOST_LABEL or not label.isprintable()):
+        raise RegistryError(f"label {label[:50]!r}: write at most {MOST_LABEL} characters")
+    return label
+
+
 def _free(connection: Connection, digest: BadgeDigest) -> None:
     row = connection.execute(_select_one, {"digest": digest}).one_or_none()
     if row is None:
@@ -132,6 +208,11 @@ def _free(connection: Connection, digest: BadgeDigest) -> None:
     if row.status == BadgeStatus.ACTIVE.value:
         raise TakenError(
             f"badge {digest[:8]}... is in use by member {row.member}; mark it lost or revoked first"
+        )
+    if row.status == BadgeStatus.SUSPENDED.value:
+        raise TakenError(
+            f"badge {digest[:8]}... is suspended since a copy of it exists; write the card anew "
+            "with `gardien badge enrol`, or give another one"
         )
     connection.execute(_delete, {"digest": digest})
 

@@ -25,6 +25,8 @@ class Calendar:
         body: iCalendar text; it has been read without error.
         fetched_at: when it was read.
         etag: of the answer, so that an address is asked for changes only.
+        failing_since: since when its address has been away or broken; None while it is not.
+        told_at: when somebody was told so.
     """
 
     id: int
@@ -34,6 +36,8 @@ class Calendar:
     body: str
     fetched_at: datetime
     etag: str | None = None
+    failing_since: datetime | None = None
+    told_at: datetime | None = None
 
 
 _e: Final = schema.event_source.c
@@ -49,6 +53,11 @@ _renew: Final = (
         etag=bindparam("new_etag"),
         fetched_at=bindparam("new_fetched_at"),
     )
+)
+_note_failing: Final = (
+    update(schema.event_source)
+    .where(_e.id == bindparam("key"))
+    .values(failing_since=bindparam("since"), told_at=bindparam("told"))
 )
 _delete: Final = delete(schema.event_source).where(_e.id == bindparam("id"))
 
@@ -74,6 +83,8 @@ def put_calendar(
         "etag": etag,
         "body": body,
         "fetched_at": at,
+        "failing_since": None,
+        "told_at": None,
     }
     id_ = connection.execute(_put(connection.dialect.name), values).scalar_one()
     bump(connection)
@@ -92,6 +103,16 @@ def renew_calendar(
         return False
     bump(connection)
     return True
+
+
+def note_failing(
+    connection: Connection, id_: int, since: datetime | None, told_at: datetime | None = None
+) -> None:
+    """Note since when a calendar's address has been away or broken, and when somebody was told so.
+
+    None where it is there again. No policy changes by it.
+    """
+    connection.execute(_note_failing, {"key": id_, "since": since, "told": told_at})
 
 
 def remove_calendar(connection: Connection, id_: int) -> None:
@@ -116,6 +137,8 @@ def list_calendars(connection: Connection, site: SiteId) -> list[Calendar]:
             body=row.body,
             fetched_at=row.fetched_at,
             etag=row.etag,
+            failing_since=row.failing_since,
+            told_at=row.told_at,
         )
         for row in connection.execute(_select_all, {"site": site})
     ]
@@ -131,7 +154,7 @@ def calendar_stamps(connection: Connection, site: SiteId) -> tuple[tuple[int, da
 def _put(dialect: str) -> Insert:
     make: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = make(schema.event_source)
-    changed = ("kind", "etag", "body", "fetched_at")
+    changed = ("kind", "etag", "body", "fetched_at", "failing_since", "told_at")
     put: Insert = statement.on_conflict_do_update(
         index_elements=["site", "location"],
         set_={name: statement.excluded[name] for name in changed},

@@ -35,6 +35,9 @@ metadata: Final = MetaData(
 _BIG: Final = BigInteger().with_variant(Integer, "sqlite")
 """A number that the database counts up; SQLite does so for INTEGER only."""
 
+IS_OF_ALERTS: Final = "kind LIKE 'gardien.alert%'"
+"""Alerts and their acknowledgements, in SQL: as the index has it, so that it is used."""
+
 ledger: Final = Table(
     "ledger",
     metadata,
@@ -59,6 +62,14 @@ ledger: Final = Table(
     ),
     Index(None, "site", "id"),
     Index(None, "site", "time"),
+    # Few among many, looked for by the board and by whoever sends them on.
+    Index(
+        "ix_ledger_alert",
+        "site",
+        "id",
+        sqlite_where=text(IS_OF_ALERTS),
+        postgresql_where=text(IS_OF_ALERTS),
+    ),
     # Of those who are not forgotten yet alone, so that it stays small and can be made anew nightly.
     Index(
         "ix_ledger_member_time",
@@ -141,6 +152,17 @@ badge: Final = Table(
     comment="RFID cards and whose they are.",
 )
 
+badge_token: Final = Table(
+    "badge_token",
+    metadata,
+    Column("badge", Text, ForeignKey("badge.digest", ondelete="CASCADE"), primary_key=True),
+    Column("counter", BigInteger, primary_key=True, autoincrement=False),
+    Column("token", Text, comment="as it was read, 32 hex digits; none once it is forgotten"),
+    Column("request", Text, comment="id of the visit; none once it is forgotten"),
+    Column("seen_at", Instant, comment="when; none once it is forgotten"),
+    comment="The newest tokens that badges of level L1 have shown: see access/tokens.py.",
+)
+
 authorization: Final = Table(
     "authorization",
     metadata,
@@ -168,6 +190,8 @@ event_source: Final = Table(
     Column("etag", Text),
     Column("body", Text, nullable=False, comment="iCalendar, RFC 5545"),
     Column("fetched_at", Instant, nullable=False),
+    Column("failing_since", Instant, comment="since when it can't be read"),
+    Column("told_at", Instant, comment="when somebody was told so"),
     UniqueConstraint("site", "location"),
     comment="Calendars of events, as they were last read.",
 )
@@ -221,12 +245,72 @@ time_entry: Final = Table(
     sqlite_autoincrement=True,
 )
 
+door_order: Final = Table(
+    "door_order",
+    metadata,
+    Column("id", Text, primary_key=True, comment="of the command, UUID version 7"),
+    Column("site", Text, nullable=False),
+    Column("door", Text, nullable=False),
+    Column("do", Text, nullable=False),
+    Column("made_by", Text, nullable=False, comment="id of who ordered it, or 'server'"),
+    Column("at", Instant, nullable=False),
+    Column("expires", Instant, nullable=False),
+    Index(None, "site"),
+    comment="What doors are still to be told. A row goes when the door did it, or it is over.",
+)
+
+presence_month: Final = Table(
+    "presence_month",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("member", Text, primary_key=True, comment="no foreign key: accounts outlive members"),
+    Column("month", Text, primary_key=True, comment="'2026-11', as the site counts it"),
+    Column("present_us", BigInteger, nullable=False, comment="microseconds inside"),
+    Column("inside_at", Instant, comment="they were inside when the count ended then"),
+    CheckConstraint("present_us >= 0", name="not_below_zero"),
+    comment="How long nomads were inside, of what the ledger has forgotten since.",
+)
+
 follower: Final = Table(
     "follower",
     metadata,
     Column("name", Text, primary_key=True),
     Column("cursor", BigInteger, nullable=False, comment="id of the last entry that it has done"),
     comment="How far each follower of the ledger has come.",
+)
+
+target: Final = Table(
+    "target",
+    metadata,
+    Column("name", Text, primary_key=True, comment="'alerts.<channel>' or 'webhook.<hook>'"),
+    Column("attempts", Integer, nullable=False, comment="that failed in a row"),
+    Column("failing_since", Instant),
+    Column("retry_at", Instant),
+    Column("error", Text, comment="of the last attempt; no address and no secret in it"),
+    Column("delivered_at", Instant, comment="last success"),
+    comment="How it stands with each address that followers of the ledger send to.",
+)
+
+delivery: Final = Table(
+    "delivery",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("entry", BigInteger, primary_key=True, comment="id in the ledger; what to say is there"),
+    Column("site", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False, comment="'waiting', 'sent' or 'dead'"),
+    Column("due", Instant, nullable=False, comment="when to try; when it was sent, or given up"),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, comment="of the last attempt"),
+    Index(None, "target", "state", "due"),
+    comment="What waits to be sent by itself, apart from a follower's cursor, or was given up.",
+)
+
+announced: Final = Table(
+    "announced",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    comment="What Home Assistant has been told of, so that it can be taken back.",
 )
 
 forgetting: Final = Table(

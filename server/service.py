@@ -28,6 +28,7 @@ from server.effects import Acknowledge, Announce, Answer, Effect
 from server.events import Asked, DoorEvent, DoorSaid, Event
 from server.gatehouse import TICK, Gatehouse
 from server.intake import Intake
+from server.order_sending import OrderSending
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ class Service:
         self._gatehouse, self._policy_of, self._sign = gatehouse, policy_of, sign
         self._link, self._inbox, self._clock = link, inbox, clock
         self._on_commit = on_commit
+        self._orders = OrderSending(sign=sign, link=link, waiting=gatehouse.orders)
         self.intake = Intake(doors)
         self._published: dict[SiteId, _Said] = {}
         self._unheard: dict[tuple[SiteId, DoorId], DoorSaid] = {}
@@ -179,6 +181,7 @@ class Service:
                 case LinkUp():
                     _log.info("connected to the broker")
                     self._published.clear()
+                    self._orders.link_is_back()
                 case LinkDown():
                     _log.warning("the broker is out of reach: %s", item.why)
         self._take_in(by_site)
@@ -191,6 +194,9 @@ class Service:
         """
         said = {(s, e.door): e for s, es in by_site.items() for e in es if isinstance(e, DoorSaid)}
         self._unheard |= said
+        for (site, door), event in said.items():
+            if event.state.online:
+                self._orders.door_is_back(site, door)
         for site, events in by_site.items():
             self._commit(site, events)
         self._unheard.clear()
@@ -216,6 +222,13 @@ class Service:
             if self._gatehouse.has_due(site, now):
                 self._commit(site, TICK)
             self._publish(site)
+            self._tell_doors(site)
+
+    def _tell_doors(self, site: SiteId) -> None:
+        """Send what the doors are still to be told, and give up what came to nothing."""
+        lapsed = self._orders.send(site, self._clock.now())
+        if lapsed:
+            self._commit(site, lapsed)
 
     def _publish(self, site: SiteId) -> None:
         """Publish what has changed since it was last published, whoever changed it."""

@@ -25,6 +25,8 @@ from runtime.written import (
     find_overlap,
     is_loopback,
 )
+from server.alerts_settings import AlertsSettings
+from server.webhooks_settings import WebhookSettings
 
 MOST_KEPT_DAYS: Final = 90
 """The longest that the ledger may say who came and went: CNIL, deliberation 2006-102, article 4."""
@@ -171,13 +173,14 @@ class HomeAssistantSettings(Settings, frozen=True, kw_only=True):
     """Discovery by Home Assistant.
 
     Attributes:
-        discovery_prefix: first part of its topics, usually "homeassistant"; empty is off.
+        enabled: whether the site and its doors are announced.
+        prefix: first part of the topics of discovery, as Home Assistant is set up.
     """
 
-    discovery_prefix: Annotated[
-        str,
-        Meta(pattern=r"\A([A-Za-z0-9_-]{1,64})?\Z", description='a word in quotes, or "" for off'),
-    ] = ""
+    enabled: bool = False
+    prefix: Annotated[
+        str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z", description="a word in quotes")
+    ] = "homeassistant"
 
 
 WebAddress = Annotated[
@@ -236,6 +239,22 @@ class PlanHours(Settings, frozen=True, kw_only=True):
             "partner": self.partner,
         }
         return hours[plan]
+
+
+class PlanTerms(Settings, frozen=True, kw_only=True):
+    """What a plan includes.
+
+    Attributes:
+        hours_a_month: hours of presence in a calendar month, 0 to 744; not written, nobody counts.
+    """
+
+    hours_a_month: Annotated[int, Meta(ge=0, le=744)] | None = None
+
+
+class PlansSettings(Settings, frozen=True, kw_only=True):
+    """What plans include; hours of presence are asked of nomads alone."""
+
+    nomad: PlanTerms = PlanTerms()
 
 
 class ExceptionSettings(Settings, frozen=True, kw_only=True):
@@ -333,6 +352,7 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
         closures: days on which the site is closed.
         exceptions: dates with hours of their own.
         plan_hours: extra hours of a plan.
+        plans: what a plan includes.
         doors: at least one.
     """
 
@@ -365,6 +385,7 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
     closures: tuple[DateSpan, ...] = ()
     exceptions: tuple[ExceptionSettings, ...] = field(name="exception", default=())
     plan_hours: PlanHours = field(default_factory=PlanHours)
+    plans: PlansSettings = PlansSettings()
     doors: tuple[DoorSettings, ...] = field(name="door")
 
     def __post_init__(self) -> None:
@@ -397,7 +418,9 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
         broker: the broker that gardien starts itself.
         history: where occupancy and counts are kept.
         dashboard: the web pages.
-        homeassistant: discovery by Home Assistant.
+        home_assistant: discovery by Home Assistant.
+        alerts: alerts to people.
+        webhooks: who is told of what happens.
         calendar_refresh: how often calendars by address are read again, 10 s to 1 h.
         sites: at least one.
     """
@@ -410,7 +433,9 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     broker: BrokerSettings = BrokerSettings()
     history: HistorySettings = HistorySettings()
     dashboard: DashboardSettings = DashboardSettings()
-    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
+    alerts: AlertsSettings = AlertsSettings()
+    webhooks: tuple[WebhookSettings, ...] = ()
     calendar_refresh: Annotated[Duration, Between("10 s", "1 h")] = Duration(seconds=45)
     sites: tuple[SiteSettings, ...] = field(name="site")
 
@@ -419,6 +444,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
         if not self.sites:
             raise RuleError("an installation has at least one site; write [[site]]", field="site")
         _refuse_twice([site.id for site in self.sites], "site")
+        _refuse_twice([hook.id for hook in self.webhooks], "webhooks")
         if self.broker.program != "none":
             self._check_embedded()
 

@@ -6,7 +6,7 @@ The row's version tells each process whether what it remembers is still so.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,8 +16,11 @@ from access.messages import DoorState, OccupancyReport
 from access.policy import State
 from access.presence import Presence
 from access.watch import Watch
+from server.events import Order
 
 _encoder: Final = msgspec.json.Encoder()
+
+_WHOLE_SITE: Final = '"is_locked_down":true'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,26 @@ class Grant:
     request: RequestId
     member: MemberId
     until: datetime | None = None
+
+
+Outcome = Literal["done", "refused", "expired"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTrack:
+    """An order to a door, and what has come of it.
+
+    Attributes:
+        id: of the command.
+        at: when it was given.
+        outcome: what the door's journal says of it; None while it says nothing. `expired` where
+            its time was over before the door said anything.
+    """
+
+    id: str
+    do: Order
+    at: datetime
+    outcome: Outcome | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,7 +70,10 @@ class DoorTrack:
         opened_at: when it was opened, while it is open.
         state: its last state message.
         heard_at: when it was last heard of.
+        is_silent: whether it has been told that it is silent.
         last_at: when its last record happened, as far as can be.
+        order: the last order that it was given.
+        passage: the last order to hold it, or to hold it no more.
     """
 
     head: Head = field(default_factory=Head)
@@ -59,7 +85,10 @@ class DoorTrack:
     opened_at: datetime | None = None
     state: DoorState | None = None
     heard_at: datetime | None = None
+    is_silent: bool = False
     last_at: datetime | None = None
+    order: OrderTrack | None = None
+    passage: OrderTrack | None = None
 
     @property
     def is_online(self) -> bool:
@@ -79,7 +108,7 @@ class SiteState:
         peak_guests: the most guests at once in this watch.
         doors: what is known of each door that has been heard of.
         own: the end of the server's own chain.
-        is_locked_down: whether the whole site is locked down.
+        locked_down: the doors that are locked down.
         swept_for: the end of opening hours for which the site has been swept.
         reported: the last count that was recorded.
         guests_at: when the number of guests was last changed by hand.
@@ -93,7 +122,7 @@ class SiteState:
     peak_guests: int = 0
     doors: dict[DoorId, DoorTrack] = field(default_factory=dict)
     own: Head = field(default_factory=Head)
-    is_locked_down: bool = False
+    locked_down: frozenset[DoorId] = frozenset()
     swept_for: datetime | None = None
     reported: OccupancyReport | None = None
     guests_at: datetime | None = None
@@ -103,14 +132,21 @@ class SiteState:
         """Give what is known of a door, beginning with nothing."""
         return self.doors.setdefault(door, DoorTrack())
 
-    def situation(self, door: DoorId) -> State:
-        """Give what is so for a request at a door."""
+    def situation(self) -> State:
+        """Give what is so for a request."""
         return State(
             watch=self.watch,
             inside=frozenset(self.presence.inside),
             present=self.presence.present,
-            locked_down=frozenset({door}) if self.is_locked_down else frozenset(),
+            locked_down=self.locked_down,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Former:
+    """What version 0.1 wrote where a lockdown was of a whole site only."""
+
+    is_locked_down: bool = False
 
 
 def to_json(state: SiteState) -> str:
@@ -124,4 +160,7 @@ def from_json(body: str) -> SiteState:
     Raises:
         msgspec.ValidationError: it was written by a version that is too different.
     """
-    return msgspec.json.decode(body, type=SiteState)
+    state = msgspec.json.decode(body, type=SiteState)
+    if _WHOLE_SITE in body and msgspec.json.decode(body, type=_Former).is_locked_down:
+        state.locked_down |= frozenset(state.doors)
+    return state

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from access.ids import MemberId, SiteId
 from access.model import Plan
+from access.presence_hours import check_over
 from access.time_bank import (
     Cause,
     Month,
@@ -29,8 +30,10 @@ from access.time_bank import (
 )
 from server import registry_time_bank
 from server.desk import OPERATOR
+from server.presence_accounts import presence_of
 from server.registry_base import UnknownError
-from server.registry_members import find_member
+from server.registry_members import Person, find_member
+from server.settings import SiteSettings
 
 COLUMNS: Final = (
     "member",
@@ -165,49 +168,65 @@ def correct(
 def spend(
     connection: Connection,
     *,
-    site: SiteId,
+    place: SiteSettings,
     member: MemberId,
     minutes: int,
     month: Month,
     by: MemberId,
     at: datetime,
-    zone: ZoneInfo,
     may_overdraw: bool = False,
     key: str | None = None,
 ) -> Posting:
     """Spend a nomad's minutes against their presence hours in a month.
 
+    Where the site says how many hours the plan includes, no more can be spent than what they were
+    present beyond these and have not paid for: in the month that runs, up to now.
+
     Args:
         connection: of a transaction that writes.
-        site: where they were present; its account takes the minutes back.
+        place: the site where they were present; its account takes the minutes back.
         member: who spends.
         minutes: how many, above zero.
         month: against whose presence hours; not one that is still to come.
         by: who posts it: the member, or staff.
         at: now.
-        zone: of the site.
         may_overdraw: whether staff lets them have less than nothing afterwards.
         key: names what was asked for, so that asking again spends nothing.
 
     Raises:
         NotTheirsError: somebody else's minutes, or only staff may let them overdraw.
         OverdrawnError: they have not got so many.
+        NotOverError: they were not present for so long beyond the plan's hours.
         TimeBankError: they are no nomad, or the month or the minutes make no sense.
         UnknownError: the registry does not know them.
     """
     if may_overdraw or by != member:
         _must_be_staff(connection, by)
-    if find_member(connection, member).plan is not Plan.NOMAD:
-        raise TimeBankError(f"member {member} is no nomad, so no presence hours are asked of them")
-    if month > month_of(at, zone):
+    must_be_nomad(find_member(connection, member))
+    if month > month_of(at, ZoneInfo(place.zone)):
         raise TimeBankError(f"{month} is still to come; spend against a month that has begun")
-    posting = spending(site=site, member=member, minutes=minutes, month=month, by=by, at=at)
+    posting = spending(
+        site=SiteId(place.id), member=member, minutes=minutes, month=month, by=by, at=at
+    )
     registry_time_bank.lock(connection)
     if not registry_time_bank.is_posted(connection, posting, key):
-        held = registry_time_bank.balance(connection, member)
-        check_spending(held, minutes, may_overdraw=may_overdraw)
+        found = presence_of(connection, place, member, month, at)
+        check_spending(found.balance, minutes, may_overdraw=may_overdraw)
+        check_over(found, minutes)
         registry_time_bank.post(connection, posting, key)
     return posting
+
+
+def must_be_nomad(person: Person) -> None:
+    """Make sure that presence hours are asked of somebody.
+
+    Raises:
+        TimeBankError: they are no nomad.
+    """
+    if person.plan is not Plan.NOMAD:
+        raise TimeBankError(
+            f"member {person.id} is no nomad, so no presence hours are asked of them"
+        )
 
 
 def to_csv(found: Iterable[Statement], zone: ZoneInfo) -> str:

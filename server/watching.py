@@ -23,6 +23,7 @@ from access.watch import (
     watch_id_of,
 )
 from server.effects import Credit
+from server.state import DoorTrack
 from server.turn import Turn
 
 Why = str
@@ -37,7 +38,7 @@ EMPTY: Final = "everyone_out"
 DELAY_OVER: Final = "delay_over"
 
 UNOPENED_AFTER: Final = timedelta(minutes=1)
-"""How long after the grant a door in reach has to say that it was opened: the longest unlocking."""
+"""How long after the grant a door has to say that it was opened: the longest unlocking."""
 
 
 def begin(
@@ -240,9 +241,11 @@ def _vet(turn: Turn) -> None:
 
 
 def _has_badge(turn: Turn, member: MemberId) -> bool:
-    """Whether somebody has a badge that was not revoked or lost; looks at all badges."""
+    """Whether somebody has a badge that may be used now; looks at all badges."""
     return any(
-        badge.member == member and badge.status is BadgeStatus.ACTIVE
+        badge.member == member
+        and badge.status is BadgeStatus.ACTIVE
+        and badge.validity.holds(turn.now)
         for badge in turn.policy.badges.values()
     )
 
@@ -298,11 +301,21 @@ def _emptied_at(turn: Turn, closing_since: datetime) -> datetime:
 
 def _is_unopened(turn: Turn, watch: Watch) -> bool:
     """Whether the door, which is in reach, has had time to say that it was opened, and has not."""
-    track = turn.state.door(watch.door)
     # From when it was heard of: a door on its own tells late, and its clock may be behind.
-    heard_at = turn.state.watch_heard_at or watch.opened_at
-    waited = turn.now >= heard_at + UNOPENED_AFTER
-    return not watch.is_confirmed and waited and track.is_online
+    due = (turn.state.watch_heard_at or watch.opened_at) + UNOPENED_AFTER
+    has_waited = not watch.is_confirmed and turn.now >= due
+    return has_waited and _has_told(turn.state.door(watch.door), due)
+
+
+def _has_told(track: DoorTrack, due: datetime) -> bool:
+    """Whether a door has said since then that it is there and has nothing more to tell.
+
+    A server that was away knows only what the door said before: the journal may have it yet.
+    """
+    said = track.state
+    if said is None or not said.online or said.queue:
+        return False
+    return said.at is None or said.at >= due
 
 
 def _lapse_unopened(turn: Turn) -> None:

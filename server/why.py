@@ -10,7 +10,7 @@ from access.explain import Explanation, explain
 from access.ids import BadgeDigest, DoorId, MemberId, SiteId
 from access.journal import SERVER
 from access.model import Reader
-from access.policy import Request, State, UnknownDoorError
+from access.policy import Reason, Request, State, Token, UnknownDoorError
 from server import ledger, schema
 from server.board import Person
 from server.board_events import is_line, to_happening
@@ -134,13 +134,27 @@ def _request(refusal: Refusal, data: dict[str, Any]) -> Request | None:
     if not isinstance(badge, str):
         return None  # an unknown badge's digest is kept for a day only
     return Request(
-        at=refusal.at, door=refusal.door, reader=refusal.reader, badge=BadgeDigest(badge)
+        at=refusal.at,
+        door=refusal.door,
+        reader=refusal.reader,
+        badge=BadgeDigest(badge),
+        token=_token(refusal, data),
     )
+
+
+def _token(refusal: Refusal, data: dict[str, Any]) -> Token:
+    """Say what had become of the badge's token; a door alone keeps the token, not its verdict."""
+    proof = data.get("proof")
+    if proof in {token.value for token in Token}:
+        return Token(proof)
+    if data.get("token") is None:
+        return Token.NONE
+    return Token.COPIED if refusal.reason == Reason.BADGE_CLONED.value else Token.FITS
 
 
 def _state(now: SiteState, refusal: Refusal) -> State:
     """Give the state of now, without a watch that was opened later than the refusal."""
-    state = now.situation(refusal.door)
+    state = now.situation()
     if state.watch is not None and state.watch.opened_at > refusal.at:
         state = replace(state, watch=None)
     # A door on its own can't know how many are inside.

@@ -16,8 +16,17 @@ from access.snapshot import Sign
 from runtime.link import Incoming, LinkEvent
 from server.database import ConflictError, DatabaseError
 from server.desk import DeskError
-from server.effects import Answer, Credit, Effect, Keep, SetAside
-from server.events import Asked, DeskEvent, Event
+from server.effects import (
+    Answer,
+    Credit,
+    DropOrder,
+    Effect,
+    Keep,
+    SendOrder,
+    SetAside,
+    WaitingOrder,
+)
+from server.events import Asked, DeskEvent, Event, OrderLapsed
 from server.gate import Gate
 from server.gatehouse import Gatehouse
 from server.service import QUEUE_SIZE, Inbox, Service, last_will, wishes
@@ -69,6 +78,7 @@ class Books:
     decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
     credits: dict[tuple[WatchId, MemberId], int] = field(default_factory=dict)
     aside: list[SetAside] = field(default_factory=list)
+    orders: dict[str, WaitingOrder] = field(default_factory=dict)
     version: int = 0
     body: str = field(default_factory=lambda: to_json(SiteState()))
     is_watched: bool = False
@@ -121,6 +131,16 @@ class Books:
             self.aside.append(effect)
         elif isinstance(effect, Credit):
             self.credits.setdefault((effect.watch, effect.member), effect.minutes)
+        elif isinstance(effect, SendOrder):
+            self._order(effect)
+        elif isinstance(effect, DropOrder):
+            self.orders.pop(effect.id, None)
+
+    def _order(self, effect: SendOrder) -> None:
+        door = effect.order.door
+        kept = self.orders.values()
+        rest = [o for o in kept if o.door != door or o.do not in effect.replaces]
+        self.orders = {order.id: order for order in (*rest, effect.order)}
 
 
 class SimulatedGatehouse(Gatehouse):
@@ -145,12 +165,17 @@ class SimulatedGatehouse(Gatehouse):
         except BaseException:
             self._version = -1
             raise
-        return [e for e in effects if not isinstance(e, Keep | SetAside | Credit)]
+        return [e for e in effects if not isinstance(e, Keep | SetAside | Credit | DropOrder)]
 
     def look(self, site: SiteId) -> SiteState:
         """Give the state as it is committed."""
         del site
         return self._state_now()
+
+    def orders(self, site: SiteId) -> list[WaitingOrder]:
+        """Give what the doors are still to be told."""
+        del site
+        return list(self._books.orders.values())
 
     def has_due(self, site: SiteId, now: datetime) -> bool:
         """Whether the clock alone would change anything; looks at the rules anew."""
@@ -164,6 +189,8 @@ class SimulatedGatehouse(Gatehouse):
         answers = self._earlier(events)
         effects: list[Effect] = []
         for event in events:
+            if isinstance(event, OrderLapsed) and event.id not in self._books.orders:
+                continue
             done = _answered(event, answers) or _tried(gate, event, now)
             answers |= {e.decision.request: e for e in done if isinstance(e, Answer)}
             effects += done

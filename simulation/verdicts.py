@@ -5,20 +5,18 @@ The count is replayed from the ledger alone, as somebody would who had nothing e
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any
 
 from access.ids import DoorId, MemberId
 from access.instants import from_rfc3339
 from access.journal import SERVER, ChainError, verify
+from access.passing import OPENED_LATE
 from access.presence import Presence
-from server.passages import OPENED_LATE
 from server.state import from_json
 from simulation.doors import DoorNode
 from simulation.invariants import Witness
 from simulation.servers import Books, Kept
-
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def converged(witness: Witness, books: Books, doors: Iterable[DoorNode], version: int) -> None:
@@ -100,12 +98,15 @@ def _credited(witness: Witness, books: Books) -> None:
 class _DoorReplay:
     is_open: bool = False
     is_held: bool = False
-    granted: list[tuple[MemberId, datetime | None]] = field(default_factory=list)
+    granted: list[tuple[MemberId, str, datetime | None]] = field(default_factory=list)
     by_badge: bool = False
     by_button: bool = False
 
     def expire(self, at: datetime) -> None:
-        self.granted = [(who, end) for who, end in self.granted if end is None or at < end]
+        self.granted = [one for one in self.granted if one[2] is None or at < one[2]]
+
+    def waits_for(self, request: object) -> bool:
+        return any(asked == request for _, asked, _ in self.granted)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,16 +116,11 @@ class _Replay:
     presence: Presence = field(default_factory=Presence)
     doors: dict[str, _DoorReplay] = field(default_factory=dict)
     last: dict[str, datetime] = field(default_factory=dict)
-    received: datetime = _LONG_AGO
 
     def take(self, entry: Kept) -> None:
         record = entry.record
         at = self._placed(entry, from_rfc3339(record["time"]))
         what, data = record["type"].removeprefix("gardien."), record["data"]
-        if entry.received > self.received:
-            self.received = entry.received
-            for door in self.doors.values():
-                door.expire(entry.received)
         if entry.source == SERVER:
             self._server(what, data, at)
         else:
@@ -150,7 +146,8 @@ class _Replay:
 
     def _door(self, entry: Kept, what: str, data: dict[str, Any], at: datetime) -> None:
         door = self.doors.setdefault(entry.source, _DoorReplay())
-        door.expire(at)
+        if what != "door.opened" or not door.waits_for(data.get("request")):
+            door.expire(at)
         if what == "access.granted":
             self._granted(door, entry, data, at)
         elif what == "door.opened":
@@ -158,7 +155,9 @@ class _Replay:
         elif what == "door.closed":
             door.is_open = False
         elif what == "lock.locked":
-            door.granted = [(who, until or at + OPENED_LATE) for who, until in door.granted]
+            door.granted = [
+                (who, asked, until or at + OPENED_LATE) for who, asked, until in door.granted
+            ]
             door.by_badge = door.by_badge and door.is_open
         elif what == "exit.requested":
             door.by_button = not door.is_open
@@ -173,13 +172,13 @@ class _Replay:
         elif entry.member is not None and door.is_open:
             self.presence.enter(entry.member, DoorId(entry.source), at)
         elif entry.member is not None:
-            door.granted.append((entry.member, None))
+            door.granted.append((entry.member, str(data.get("request")), None))
 
     def _opened(self, door: _DoorReplay, entry: Kept, data: dict[str, Any], at: datetime) -> None:
         door.is_open = True
         by_button = door.by_button or (data.get("cause") == "exit" and not data.get("request"))
         if door.granted:
-            for member, _ in door.granted:
+            for member, *_ in door.granted:
                 self.presence.enter(member, DoorId(entry.source), at)
             door.granted = []
         elif door.by_badge:

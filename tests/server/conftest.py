@@ -1,7 +1,10 @@
 """The databases that the tests of the server run on: SQLite, and PostgreSQL where there is one."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
 
@@ -50,3 +53,50 @@ def database(empty_database: Database) -> Database:
     """An open database with the newest schema."""
     upgrade(empty_database)
     return empty_database
+
+
+@dataclass
+class Receiver:
+    """A web server that keeps what is posted to it, and answers as it is told."""
+
+    url: str = ""
+    posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    answer: Callable[[bytes], int] = lambda _: 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [body for _, body in self.posts]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A web server on a free port of this machine."""
+    found = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status = found.answer(body)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            found.posts.append((headers, body))
+            self.send_response(status)
+            for name, value in found.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        found.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield found
+        server.shutdown()
+        thread.join()

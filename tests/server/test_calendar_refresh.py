@@ -319,6 +319,36 @@ def test_who_has_been_away_for_an_hour_raises_one_alert(
     assert timedelta(hours=1) == ALERT_AFTER
 
 
+def test_a_restart_forgets_neither_since_when_nor_that_somebody_was_told(
+    house: House, source: Source, fetcher: Fetcher
+) -> None:
+    source.status, source.etag = 503, None
+
+    def restart() -> None:
+        house.refresher = CalendarRefresher(
+            database=house.database,
+            zones={LYON: HOME},
+            clock=house.clock,
+            fetch=fetcher.fetch,
+            tell=lambda _, event: house.told.append(event),
+        )
+
+    for _ in range(8):
+        house.refresher.step()
+        restart()
+        house.wait(minutes=20)
+    (failed,) = house.told
+    assert failed.since == EVENING
+    source.status = 200
+    house.refresher.step()
+    source.status = 503
+    for _ in range(2):
+        restart()
+        house.refresher.step()
+        house.wait(minutes=60)
+    assert [one.since for one in house.told] == [EVENING, EVENING + timedelta(minutes=160)]
+
+
 def test_who_comes_back_and_fails_again_is_given_another_hour(house: House, source: Source) -> None:
     source.etag = None
     for status, minutes in ((503, 59), (200, 1), (503, 59), (503, 1), (503, 1)):

@@ -1,6 +1,7 @@
 """The policy as it is now: what it is made of, and when it is made anew."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +26,7 @@ from access.model import (
     Plan,
     Reader,
     Status,
+    Validity,
 )
 from runtime.settings import MqttSettings
 from runtime.written import DateSpan, Day, Duration, Window
@@ -273,6 +275,30 @@ def test_time_makes_a_new_policy(
     second = source.current(LYON)
     assert second.version > first.version
     assert second.issued == clock.at
+
+
+@pytest.mark.parametrize("what", ["member.since", "member.until", "badge.since", "badge.until"])
+def test_a_date_in_the_policy_makes_a_new_one_when_it_comes(
+    database: Database, source: PolicySource, clock: SetClock, what: str
+) -> None:
+    due = MONDAY + timedelta(minutes=7)
+    whose, end = what.split(".")
+    validity = Validity(**{end: due})
+    held = replace(person("anna"), validity=validity if whose == "member" else Validity())
+    change(database, lambda one: registry.add_member(one, held, MONDAY))
+    on_badge = validity if whose == "badge" else Validity()
+    change(
+        database,
+        lambda one: registry.assign_badge(one, CARD, ANNA, at=MONDAY, validity=on_badge),
+    )
+    before = source.current(LYON)
+    clock.at = due - timedelta(microseconds=1)
+    assert source.current(LYON) is before
+    clock.at = due
+    after = source.current(LYON)
+    assert after.version > before.version
+    clock.at = due + HOUR
+    assert source.current(LYON) is after
 
 
 def test_versions_grow_after_a_restart_too(

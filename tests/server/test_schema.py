@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert
 from sqlalchemy import text as sql
 
-from server import calendar_addresses, sessions
+from server import api_requests, api_tokens, calendar_addresses, sessions
 from server.database import ConflictError, Database, DatabaseFaultError, open_database
 from server.schema import ledger, metadata
 from server.upgrade import is_current, newest, upgrade
@@ -138,6 +138,8 @@ def test_a_purge_passes_with_its_permit(with_one_entry: Database) -> None:
 def test_tables_of_other_modules_belong_to_the_schema() -> None:
     assert sessions.web_session.metadata is metadata
     assert calendar_addresses.calendar_address.metadata is metadata
+    assert api_tokens.api_token.metadata is metadata
+    assert api_requests.api_request.metadata is metadata
 
 
 def test_every_table_says_what_it_is_for() -> None:

@@ -60,7 +60,7 @@ def test_a_small_file_gives_a_whole_installation(tmp_path: Path) -> None:
     assert settings.history.url == ""
     assert settings.dashboard.listen == ("127.0.0.1", 8080)
     assert settings.dashboard.threads == 64
-    assert settings.homeassistant.discovery_prefix == ""
+    assert not settings.home_assistant.enabled
 
 
 def test_a_site_has_its_hours_and_its_defaults(tmp_path: Path) -> None:

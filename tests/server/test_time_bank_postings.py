@@ -29,6 +29,7 @@ from server.database import ConflictError, Database, open_database
 from server.desk import OPERATOR
 from server.registry import Person, TakenError, UnknownError
 from server.time_bank import NotTheirsError
+from tests.server.test_forgetting import site_settings
 
 LYON, PARIS = SiteId("lyon"), SiteId("paris")
 ZOE, OMAR, SONIA, RENE = (MemberId(one) for one in ("zoe", "omar", "sonia", "rene"))
@@ -59,12 +60,11 @@ def earn(
 
 def spend(bank: Database, minutes: int, **changes: Any) -> Posting:
     values: dict[str, Any] = {
-        "site": LYON,
+        "place": site_settings(),
         "member": ZOE,
         "month": NOVEMBER,
         "by": ZOE,
         "at": NOW,
-        "zone": HOME,
     }
     with bank.writing() as connection:
         return time_bank.spend(connection, minutes=minutes, **values | changes)
