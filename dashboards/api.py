@@ -1,222 +1,390 @@
-"""What machines read: the API, its description, SpaceAPI, and whether the program is well.
+"""The API: one table of operations, from which they are routed, guarded and described."""
 
-SpaceAPI 15: https://spaceapi.io/docs/. OpenAPI 3.1: https://spec.openapis.org/oas/v3.1.0.
-"""
-
-import importlib.metadata
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response, current_app, request
 
 from access.messages import OccupancyReport
-from dashboards.metrics_prometheus import CONTENT_TYPE
-from dashboards.pages_why import WhyAnswer
-from dashboards.parts import parts, site, site_id
-from server.database import DatabaseError, DatabaseFaultError
+from dashboards import api_alerts, api_hours, api_me, api_people, api_place, api_watch
+from dashboards.api_caller import api_token
+from dashboards.api_description import describe
+from dashboards.api_once import once
+from dashboards.api_operations import ROOT, Operation
+from dashboards.api_problems import Problem
+from dashboards.guard import API, Who
+from dashboards.texts import gettext
+from server.api_tokens import Scope
 
-api_pages = Blueprint("api", __name__)
-health_pages = Blueprint("health", __name__)
+_S = TypeVar("_S", bound=msgspec.Struct)
 
-
-class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The watch that runs."""
-
-    guardian: str
-    since: datetime
-    over_by: datetime
-    phase: str
-    title: str | None
-    audience: str
-    minutes: int
+_JSON: Final = "application/json"
+_DESK: Final = (409,)
 
 
-class WatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The watch, or none."""
-
-    watch: WatchReport | None
-
-
-class DoorReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One door, as it last said."""
-
-    id: str
-    name: str
-    contact: str
-    leaf: str
-    heard_at: datetime | None
-    queue: int | None
-    policy: int | None
-
-
-class DoorsAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The doors of a site."""
-
-    doors: list[DoorReport]
-
-
-_ANSWERS: Final[dict[str, tuple[type[msgspec.Struct], str, bool]]] = {
-    "/api/v1/occupancy": (OccupancyReport, "How many are inside. Numbers only.", True),
-    "/api/v1/watch": (WatchAnswer, "The watch that runs, if any.", False),
-    "/api/v1/doors": (DoorsAnswer, "The doors and how they stand.", False),
-    "/api/v1/why/{entry}": (WhyAnswer, "Why a badge was refused, row by row.", False),
-}
-"""Each path: what it answers, what for, and whether the site's network needs no log-in for it."""
-
-_OR_HALL: Final = ", and without a log-in on the site's network (kiosk_networks in gardien.toml)"
-_SITE: Final = {
-    "name": "site",
-    "in": "query",
-    "required": False,
-    "schema": {"type": "string"},
-    "description": "id of the site; the first one if it is left out",
-}
-_ENTRY: Final = {
-    "name": "entry",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "integer"},
-    "description": "id of the ledger entry of a refusal",
-}
-
-
-@api_pages.get("/api/v1/openapi.json")
-def openapi() -> Response:
+def openapi() -> dict[str, Any]:
     """Describe the API."""
-    kinds = [kind for kind, *_ in _ANSWERS.values()]
-    refs, schemas = msgspec.json.schema_components(
-        kinds, ref_template="#/components/schemas/{name}"
-    )
-    session = {"type": "apiKey", "in": "cookie", "name": "gardien"}
-    described = {
-        "openapi": "3.1.0",
-        "info": {"title": "gardien", "version": importlib.metadata.version("gardien")},
-        "paths": {
-            path: {"get": _operation(path, ref, summary, is_public=is_public)}
-            for (path, (_, summary, is_public)), ref in zip(_ANSWERS.items(), refs, strict=True)
-        },
-        "components": {"schemas": schemas, "securitySchemes": {"session": session}},
-    }
-    return _json(described)
+    return describe(OPERATIONS)
 
 
-@api_pages.get("/api/v1/occupancy")
-def occupancy() -> Response:
-    """Give the numbers of a site."""
-    seen = parts().reader.occupancy(site_id())
-    return _json(
-        OccupancyReport(
-            at=parts().clock.now(),
-            present=seen.present,
-            margin=seen.margin,
-            members=seen.members,
-            guests=seen.guests,
-            capacity=seen.capacity,
-            open=seen.open,
-        )
-    )
+OPERATIONS: Final = (
+    Operation(
+        name="openapi",
+        rule="/openapi.json",
+        summary="This description.",
+        who=Who.ANYONE,
+        view=openapi,
+        answer=dict,
+        of_site=False,
+    ),
+    Operation(
+        name="version",
+        rule="/version",
+        summary="Which program answers.",
+        who=Who.ANYONE,
+        view=api_place.version,
+        answer=api_place.VersionAnswer,
+        of_site=False,
+    ),
+    Operation(
+        name="sites",
+        rule="/sites",
+        summary="The caller's sites and their doors.",
+        who=Who.MEMBER,
+        view=api_place.sites,
+        answer=api_place.SitesAnswer,
+        of_site=False,
+    ),
+    Operation(
+        name="occupancy",
+        rule="/occupancy",
+        summary="How many are inside. Numbers only.",
+        who=Who.HALL,
+        scope=Scope.OCCUPANCY_READ,
+        view=api_place.occupancy,
+        answer=OccupancyReport,
+    ),
+    Operation(
+        name="history",
+        rule="/occupancy/history",
+        summary="How many were inside through a day, or another time.",
+        who=Who.KEEPER,
+        scope=Scope.HISTORY_READ,
+        view=api_place.history,
+        query=api_place.HistoryQuery,
+        answer=api_place.HistoryAnswer,
+    ),
+    Operation(
+        name="doors",
+        rule="/doors",
+        summary="The doors and how they stand.",
+        who=Who.KEEPER,
+        scope=Scope.DOORS_READ,
+        view=api_place.doors,
+        answer=api_place.DoorsAnswer,
+    ),
+    Operation(
+        name="order",
+        method="POST",
+        rule="/doors/<door>/orders",
+        summary="Tell a door to do something.",
+        who=Who.IN_CHARGE,
+        scope=Scope.DOORS_WRITE,
+        view=api_watch.order,
+        body=api_watch.OrderBody,
+        answer=api_watch.OrderAnswer,
+        status=202,
+        refusals=(*_DESK, 422),
+        is_once=True,
+    ),
+    Operation(
+        name="order_all",
+        method="POST",
+        rule="/doors/orders",
+        summary="Tell all doors of the site to do something: lockdown, lift.",
+        who=Who.IN_CHARGE,
+        scope=Scope.DOORS_WRITE,
+        view=api_watch.order_all,
+        body=api_watch.OrderBody,
+        answer=api_watch.OrderAnswer,
+        status=202,
+        refusals=(*_DESK, 422),
+        is_once=True,
+    ),
+    Operation(
+        name="watch",
+        rule="/watch",
+        summary="The watch that runs, if any.",
+        who=Who.KEEPER,
+        scope=Scope.WATCH_READ,
+        view=api_watch.watch,
+        answer=api_watch.WatchAnswer,
+    ),
+    Operation(
+        name="offer",
+        method="POST",
+        rule="/watch/offer",
+        summary="Offer the watch to another guardian.",
+        who=Who.KEEPER,
+        scope=Scope.WATCH_WRITE,
+        view=api_watch.offer,
+        body=api_watch.OfferBody,
+        answer=api_watch.WatchDone,
+        refusals=_DESK,
+    ),
+    Operation(
+        name="take",
+        method="POST",
+        rule="/watch/take",
+        summary="Take the watch that was offered.",
+        who=Who.KEEPER,
+        scope=Scope.WATCH_WRITE,
+        view=api_watch.take,
+        answer=api_watch.WatchDone,
+        refusals=_DESK,
+    ),
+    Operation(
+        name="close",
+        method="POST",
+        rule="/watch/close",
+        summary="Begin to close.",
+        who=Who.IN_CHARGE,
+        scope=Scope.WATCH_WRITE,
+        view=api_watch.close,
+        answer=api_watch.WatchDone,
+        refusals=_DESK,
+    ),
+    Operation(
+        name="sign",
+        method="POST",
+        rule="/watch/sign",
+        summary="Sign the roll-call: the watch ends.",
+        who=Who.IN_CHARGE,
+        scope=Scope.WATCH_WRITE,
+        view=api_watch.sign,
+        answer=api_watch.WatchDone,
+        refusals=_DESK,
+    ),
+    Operation(
+        name="guests",
+        method="POST",
+        rule="/watch/guests",
+        summary="Count guests in or out.",
+        who=Who.IN_CHARGE,
+        scope=Scope.WATCH_WRITE,
+        view=api_watch.guests,
+        body=api_watch.GuestsBody,
+        answer=api_watch.WatchDone,
+        refusals=(*_DESK, 422),
+        is_once=True,
+    ),
+    Operation(
+        name="recount",
+        method="POST",
+        rule="/watch/recount",
+        summary="Say how many are inside.",
+        who=Who.IN_CHARGE,
+        scope=Scope.WATCH_WRITE,
+        view=api_watch.recount,
+        body=api_watch.RecountBody,
+        answer=api_watch.WatchDone,
+        refusals=_DESK,
+    ),
+    Operation(
+        name="roll_call",
+        rule="/roll-call",
+        summary="Who may be inside, by name. Each look is recorded, with its reason.",
+        who=Who.IN_CHARGE,
+        scope=Scope.PEOPLE_READ,
+        view=api_people.roll_call,
+        query=api_people.RollCallQuery,
+        answer=api_people.RollCallAnswer,
+    ),
+    Operation(
+        name="events",
+        rule="/events",
+        summary="What happened in the last two days, as the board tells it.",
+        who=Who.KEEPER,
+        scope=Scope.EVENTS_READ,
+        view=api_people.events,
+        query=api_people.EventsQuery,
+        answer=api_people.EventsAnswer,
+    ),
+    Operation(
+        name="alerts",
+        rule="/alerts",
+        summary="The latest alerts, and which of them are taken in charge.",
+        who=Who.KEEPER,
+        scope=Scope.EVENTS_READ,
+        view=api_alerts.alerts,
+        answer=api_alerts.AlertsAnswer,
+    ),
+    Operation(
+        name="take_alert",
+        method="POST",
+        rule="/alerts/<int:number>/take",
+        summary="Take an alert in charge.",
+        who=Who.IN_CHARGE,
+        scope=Scope.WATCH_WRITE,
+        view=api_alerts.take,
+        answer=api_alerts.AlertReport,
+        refusals=_DESK,
+    ),
+    Operation(
+        name="why",
+        rule="/why/<int:entry>",
+        summary="Why a badge was refused, row by row. Each look is recorded.",
+        who=Who.KEEPER,
+        scope=Scope.PEOPLE_READ,
+        view=api_people.why,
+        answer=api_people.WhyAnswer,
+    ),
+    Operation(
+        name="me",
+        rule="/me",
+        summary="The member for whom the caller acts.",
+        who=Who.MEMBER,
+        scope=Scope.ME_READ,
+        view=api_me.me,
+        answer=api_me.MeAnswer,
+        of_site=False,
+    ),
+    Operation(
+        name="visits",
+        rule="/me/visits",
+        summary="One's own visits, newest first.",
+        who=Who.MEMBER,
+        scope=Scope.ME_READ,
+        view=api_me.visits,
+        query=api_me.VisitsQuery,
+        answer=api_me.VisitsAnswer,
+        of_site=False,
+    ),
+    Operation(
+        name="hours",
+        rule="/me/hours",
+        summary="One's own statement of the time bank, for a month.",
+        who=Who.MEMBER,
+        scope=Scope.ME_READ,
+        view=api_hours.hours,
+        query=api_hours.HoursQuery,
+        answer=api_hours.HoursAnswer,
+    ),
+    Operation(
+        name="spend",
+        method="POST",
+        rule="/me/hours/spend",
+        summary="Spend one's own minutes against the presence of a month.",
+        who=Who.MEMBER,
+        scope=Scope.ME_WRITE,
+        view=api_hours.spend,
+        body=api_hours.SpendBody,
+        answer=api_hours.HoursAnswer,
+        refusals=(*_DESK, 422),
+        is_once=True,
+    ),
+    Operation(
+        name="data",
+        rule="/me/data",
+        summary="All that is held on oneself.",
+        who=Who.MEMBER,
+        scope=Scope.ME_READ,
+        view=api_me.data,
+        answer=api_me.DataAnswer,
+        of_site=False,
+    ),
+    Operation(
+        name="make_calendar",
+        method="POST",
+        rule="/me/calendar",
+        summary="Make one's secret address of the calendar, in place of the one before.",
+        who=Who.MEMBER,
+        scope=Scope.ME_WRITE,
+        view=api_me.make_calendar,
+        answer=api_me.CalendarAnswer,
+        status=201,
+        of_site=False,
+    ),
+    Operation(
+        name="forget_calendar",
+        method="DELETE",
+        rule="/me/calendar",
+        summary="End one's secret address of the calendar.",
+        who=Who.MEMBER,
+        scope=Scope.ME_WRITE,
+        view=api_me.forget_calendar,
+        answer=None,
+        status=204,
+        of_site=False,
+    ),
+)
+"""All that the API does."""
+
+ADMISSIONS: Final = {one.endpoint: one.admission for one in OPERATIONS}
+"""Who may call each operation, by the name of its view."""
 
 
-@api_pages.get("/api/v1/watch")
-def watch() -> Response:
-    """Give the watch that runs."""
-    found = parts().reader.watch(site_id())
-    if found is None:
-        return _json(WatchAnswer(watch=None))
-    report = WatchReport(
-        guardian=found.guardian.name,
-        since=found.since,
-        over_by=found.over_by,
-        phase=found.phase.value,
-        title=found.title,
-        audience=found.audience.value,
-        minutes=found.minutes,
-    )
-    return _json(WatchAnswer(watch=report))
+def make_api() -> Blueprint:
+    """Make the blueprint of the API."""
+    pages = Blueprint(API, __name__, url_prefix=ROOT)
+    pages.before_request(_must_be_meant)
+    for one in OPERATIONS:
+        pages.add_url_rule(one.rule, one.name, _view(one), methods=[one.method])
+    return pages
 
 
-@api_pages.get("/api/v1/doors")
-def doors() -> Response:
-    """Give the doors and how they stand."""
-    reports = [
-        DoorReport(
-            id=door.id,
-            name=door.name,
-            contact=door.contact.value,
-            leaf=door.leaf.value,
-            heard_at=door.heard_at,
-            queue=door.queue,
-            policy=door.policy,
-        )
-        for door in parts().reader.doors(site_id())
-    ]
-    return _json(DoorsAnswer(doors=reports))
+def _view(one: Operation) -> Callable[..., Response]:
+    def view(**parts_of_path: object) -> Response:
+        return _serve(one, parts_of_path)
+
+    return view
 
 
-@api_pages.get("/spaceapi.json")
-def spaceapi() -> Response:
-    """Tell the public whether a site is open, if the site says so."""
-    card = site().public
-    if card is None:
-        abort(404)
-    seen = parts().reader.occupancy(site_id())
-    location = {"timezone": str(site().zone)} | ({"address": card.address} if card.address else {})
-    answer = _json(
-        {
-            "api_compatibility": ["15"],
-            "space": site().name,
-            "logo": card.logo,
-            "url": card.url,
-            "location": location,
-            "contact": {"email": card.email},
-            "state": {"open": seen.open in ("hours", "watch")},
-            "sensors": {"people_now_present": [{"value": seen.present}]},
-        }
-    )
-    # Others' pages read it in the browser: https://spaceapi.io/provide-an-endpoint/
-    answer.headers["Access-Control-Allow-Origin"] = "*"
-    answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return answer
+def _must_be_meant() -> None:
+    """Ask for the form's token where a cookie could have been sent by another site's page."""
+    if api_token() is None:
+        current_app.extensions["csrf"].protect()
 
 
-@health_pages.get("/healthz")
-def healthz() -> Response:
-    """Say that the program answers."""
-    return Response("ok\n", mimetype="text/plain")
+def _serve(one: Operation, parts_of_path: Mapping[str, object]) -> Response:
+    """Do what was asked for, and write the answer."""
+    given = dict(parts_of_path)
+    if one.query is not None:
+        given["query"] = _query(one.query)
+    if one.body is not None:
+        given["body"] = _body(one.body)
+
+    def do() -> Response:
+        return _written(one, one.view(**given))
+
+    return once(do) if one.is_once else do()
 
 
-@health_pages.get("/readyz")
-def readyz() -> Response:
-    """Say whether pages can be served: whether the database can be read."""
+def _written(one: Operation, answer: object) -> Response:
+    if one.answer is None:
+        return Response(status=one.status)
+    written = Response(msgspec.json.encode(answer), one.status, mimetype=_JSON)
+    written.headers["Cache-Control"] = "no-store"
+    return written
+
+
+def _query(kind: type[_S]) -> _S:
     try:
-        parts().reader.versions()
-    except (DatabaseError, DatabaseFaultError):
-        return Response("the database can't be read now\n", 503, mimetype="text/plain")
-    return Response("ready\n", mimetype="text/plain")
+        return msgspec.convert(request.args.to_dict(), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise Problem("bad-request", _not_so(error)) from error
 
 
-@health_pages.get("/metrics")
-def metrics() -> Response:
-    """Tell Prometheus the numbers."""
-    return Response(parts().metrics.scrape(), content_type=CONTENT_TYPE)
+def _body(kind: type[_S]) -> _S:
+    if request.mimetype != _JSON:
+        raise Problem("not-json")
+    try:
+        return msgspec.json.decode(request.get_data(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem("bad-request", _not_so(error)) from error
 
 
-def _operation(path: str, ref: dict[str, Any], summary: str, *, is_public: bool) -> dict[str, Any]:
-    known = "staff and guardians of the site"
-    answers: dict[str, Any] = {
-        "200": {"description": "now", "content": {"application/json": {"schema": ref}}},
-        "401": {"description": "nobody is logged in"},
-        "403": {"description": f"only for {known}{_OR_HALL if is_public else ''}"},
-        "404": {"description": "there is no such site, or no such entry"},
-    }
-    return {
-        "summary": summary,
-        "parameters": [_SITE, *([_ENTRY] if "{entry}" in path else [])],
-        "security": [{}, {"session": []}] if is_public else [{"session": []}],
-        "responses": answers,
-    }
-
-
-def _json(value: object) -> Response:
-    return Response(msgspec.json.encode(value), mimetype="application/json")
+def _not_so(error: Exception) -> str:
+    told = gettext("Compare it with /api/v1/openapi.json.")
+    return f"{told} ({error})"

@@ -13,7 +13,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from access.ids import SiteId
 from dashboards import guard, words
-from dashboards.api import api_pages, health_pages
+from dashboards.api import ADMISSIONS, make_api
+from dashboards.api_problems import Problem, problem_of
 from dashboards.guard import Who
 from dashboards.headers import send_headers
 from dashboards.languages import ago, speak
@@ -21,21 +22,25 @@ from dashboards.limits import limit
 from dashboards.live import Hub, Marks
 from dashboards.metrics_prometheus import Metrics
 from dashboards.pages_account import account_pages
+from dashboards.pages_alerts import alert_pages
 from dashboards.pages_board import board_pages
 from dashboards.pages_calendar import calendar_pages
 from dashboards.pages_demo import demo_pages
 from dashboards.pages_hours import hours_pages
+from dashboards.pages_orders import orders_pages
+from dashboards.pages_public import health_pages, public_pages
 from dashboards.pages_watch import watch_pages
-from dashboards.pages_why import why_api, why_pages
+from dashboards.pages_why import why_pages
 from dashboards.parts import EXTENSION, Demo, Parts, parts, viewer
 from runtime.clock import Clock
 from server.board_reader import BoardReader
-from server.board_state import SILENT_AFTER
 from server.calendar_member import MemberCalendars
 from server.database import Database, DatabaseError
 from server.gatehouse import Gatehouse
 from server.history import History
+from server.notifier_followers import names_of
 from server.settings import ServerSettings
+from server.silence import SILENT_AFTER
 
 _log = logging.getLogger(__name__)
 
@@ -43,14 +48,15 @@ _ONE_DAY: Final = timedelta(days=1)
 _MOST_BYTES: Final = 64 * 1024
 _PAGES: Final = (
     board_pages,
+    alert_pages,
     watch_pages,
+    orders_pages,
     why_pages,
     account_pages,
     hours_pages,
     calendar_pages,
     demo_pages,
-    api_pages,
-    why_api,
+    public_pages,
     health_pages,
 )
 _ERRORS: Final = (400, 401, 403, 404, 405, 413, 429, 500, 503)
@@ -123,6 +129,7 @@ def create_app(
             sites=settings.sites,
             clock=clock,
             cursors=cursors,
+            senders=names_of(settings),
         ),
         metrics_token=metrics_token,
         demo=demo,
@@ -131,10 +138,12 @@ def create_app(
         # One proxy stands in front, and says who asked and over what.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     speak(app)
-    guard.guard(app)
-    CSRFProtect(app)
+    guard.guard(app, ADMISSIONS)
+    csrf = CSRFProtect(app)
     send_headers(app)
-    for pages in _PAGES:
+    api = make_api()
+    csrf.exempt(api)  # it asks by itself, unless there is a token
+    for pages in (*_PAGES, api):
         app.register_blueprint(pages)
     limit(app)
     _dress(app)
@@ -195,7 +204,7 @@ def _handle_errors(app: Flask) -> None:
 
 def _csrf(error: CSRFError) -> AnyResponse | tuple[str, int]:
     _log.warning("a form was refused on %r: %s", request.path, error.description)
-    return _page(400, "form")
+    return Problem("form").answer() if _is_for_programs() else _page(400, "form")
 
 
 def _http(error: HTTPException) -> AnyResponse | tuple[str, int]:
@@ -204,20 +213,26 @@ def _http(error: HTTPException) -> AnyResponse | tuple[str, int]:
     code = error.code or 500
     if code in (401, 403, 429):
         _log.warning("refused: %s %r: %d", request.method, request.path, code)
+    if _is_for_programs():
+        return problem_of(error).answer()
     return _page(code, str(code) if code in _ERRORS else "500")
 
 
 def _not_now(error: DatabaseError) -> AnyResponse | tuple[str, int]:
     _log.error("a page could not be served now: %s", error)
-    return _page(503, "503")
+    return Problem("not-now").answer() if _is_for_programs() else _page(503, "503")
 
 
 def _fault(error: Exception) -> AnyResponse | tuple[str, int]:
     _log.error("a fault in %s %r", request.method, request.path, exc_info=error)
-    return _page(500, "500")
+    return Problem("fault").answer() if _is_for_programs() else _page(500, "500")
+
+
+def _is_for_programs() -> bool:
+    return request.blueprint == guard.API or request.path.startswith(("/api/", "/live"))
 
 
 def _page(code: int, kind: str) -> AnyResponse | tuple[str, int]:
-    if request.blueprint in guard.MACHINES or request.path.startswith("/live"):
+    if request.blueprint in guard.MACHINES:
         return Response(f'{{"status": {code}}}', code, mimetype="application/json")
     return render_template("error.html", kind=kind, code=code), code

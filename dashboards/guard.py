@@ -1,7 +1,10 @@
 """Who may open which page: one table, asked before each request. What is not in it is refused."""
 
 import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
@@ -10,9 +13,17 @@ from werkzeug.wrappers import Response
 
 from access.ids import SiteId
 from access.model import Plan, Status
+from dashboards.api_caller import (
+    api_token,
+    must_have,
+    recognise_token,
+    refuse_token,
+    sites_of_token,
+)
 from dashboards.networks import is_from
 from dashboards.parts import Viewer, parts, viewer
 from server import calendar_addresses, registry, sessions
+from server.api_tokens import ApiToken, Scope
 
 
 class Who(Enum):
@@ -25,6 +36,21 @@ class Who(Enum):
     SUBSCRIBER = "members of the site, and their calendar programs"
     KEEPER = "staff and guardians"
     IN_CHARGE = "staff, and the guardian on watch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Who may open a page, and with which token.
+
+    Attributes:
+        who: they may, logged in or by a token that acts for them.
+        takes_tokens: whether a token is looked at; elsewhere it is nothing.
+        scope: what a token must be for; None for any.
+    """
+
+    who: Who
+    takes_tokens: bool = False
+    scope: Scope | None = None
 
 
 ROUTES: Final = {
@@ -40,6 +66,7 @@ ROUTES: Final = {
     "account.download": Who.MEMBER,
     "hours.page": Who.MEMBER,
     "hours.table": Who.MEMBER,
+    "hours.spend": Who.MEMBER,
     "calendar.events": Who.SUBSCRIBER,
     "calendar.make": Who.MEMBER,
     "calendar.forget": Who.MEMBER,
@@ -49,6 +76,7 @@ ROUTES: Final = {
     "board.live_numbers": Who.HALL,
     "board.curve": Who.KEEPER,
     "board.curve_svg": Who.KEEPER,
+    "alerts.take": Who.IN_CHARGE,
     "watch.watch": Who.KEEPER,
     "watch.offer": Who.KEEPER,
     "watch.take": Who.KEEPER,
@@ -57,18 +85,25 @@ ROUTES: Final = {
     "watch.guests": Who.IN_CHARGE,
     "watch.recount": Who.IN_CHARGE,
     "watch.roll_call": Who.IN_CHARGE,
+    "orders.give": Who.IN_CHARGE,
+    "orders.confirm": Who.IN_CHARGE,
+    "orders.rule": Who.IN_CHARGE,
     "why.page": Who.KEEPER,
     "demo.tap": Who.KEEPER,
-    "api.openapi": Who.ANYONE,
-    "api.occupancy": Who.HALL,
-    "api.watch": Who.KEEPER,
-    "api.doors": Who.KEEPER,
-    "why_api.answer": Who.KEEPER,
-    "api.spaceapi": Who.ANYONE,
+    "public.spaceapi": Who.ANYONE,
 }
-"""Who may open each page, by the name of its view."""
+"""Who may open each page, by the name of its view. Those of the API are in `dashboards.api`."""
 
-MACHINES: Final = frozenset({"api", "why_api", "health"})
+STREAMS: Final = {
+    "board.live": Scope.EVENTS_READ,
+    "board.live_numbers": Scope.OCCUPANCY_READ,
+}
+"""The pages that are open to tokens too, each with the scope that it takes."""
+
+API: Final = "api"
+"""The blueprint of the API."""
+
+MACHINES: Final = frozenset({API, "public", "health"})
 """The blueprints that machines read: they are told a status, and never sent to log in."""
 
 _KEY: Final = "key"
@@ -76,12 +111,23 @@ _KEY: Final = "key"
 
 _THIS_MACHINE: Final = ("127.0.0.0/8", "::1/128")
 _PARTS_OF_PAGES: Final = frozenset({"board.live", "board.live_numbers", "board.curve_svg"})
-_WITHOUT_DATABASE: Final = frozenset({"static", "health.healthz", "health.readyz", "api.openapi"})
+_WITHOUT_DATABASE: Final = frozenset(
+    {"static", "health.healthz", "health.readyz", "api.openapi", "api.version"}
+)
 
 
-def guard(app: Flask) -> None:
-    """Ask the table before each request."""
-    app.before_request(_admit)
+def guard(app: Flask, api: Mapping[str, Admission]) -> None:
+    """Ask the table before each request.
+
+    Args:
+        app: to guard.
+        api: who may call each operation of the API, by the name of its view.
+    """
+    pages = {
+        view: Admission(who=who, takes_tokens=view in STREAMS, scope=STREAMS.get(view))
+        for view, who in ROUTES.items()
+    }
+    app.before_request(partial(_admit, pages | dict(api)))
 
 
 def cookie_name() -> str:
@@ -89,27 +135,50 @@ def cookie_name() -> str:
     return "__Host-gardien" if parts().settings.dashboard.behind_tls else "gardien"
 
 
-def _admit() -> Response | None:
+def _admit(admissions: Mapping[str, Admission]) -> Response | None:
     endpoint = request.endpoint
     if endpoint is None:
         _choose_site()
         return None  # no such page: Flask says so
-    who = ROUTES.get(endpoint)
-    if who is None:
+    admission = admissions.get(endpoint)
+    if admission is None:
         abort(403)
+    who = admission.who
     if who is Who.OPERATOR and not _is_operator():
         abort(401)
     if who is Who.OPERATOR or endpoint in _WITHOUT_DATABASE:
         return None
-    g.viewer = _recognise() or (_subscriber() if who is Who.SUBSCRIBER else None)
+    _identify(admission)
     _choose_site()
-    if who is Who.ANYONE or _is_in_the_hall(who) or _may(who, viewer()):
+    if _is_admitted(admission):
         return None
-    if viewer() is not None:
+    if viewer() is not None or api_token() is not None:
         if endpoint == "board.board":
             return redirect(url_for("account.me"))
         abort(403)
     return _ask_to_log_in()
+
+
+def _identify(admission: Admission) -> None:
+    """Find out who is there: by their token, else by their log-in."""
+    token = recognise_token() if admission.takes_tokens else None
+    if token is not None:
+        g.api_token = token
+        g.viewer = None if token.member is None else _member_of(token)
+    else:
+        g.viewer = _recognise() or (_subscriber() if admission.who is Who.SUBSCRIBER else None)
+
+
+def _is_admitted(admission: Admission) -> bool:
+    who, token = admission.who, api_token()
+    if token is not None:
+        must_have(token, admission.scope)
+        if SiteId(g.site.id) not in sites_of_token(token):
+            return False
+        if token.member is None:
+            # Its scopes are those that nobody must answer for: see `server.api_tokens`.
+            return who is not Who.IN_CHARGE
+    return who is Who.ANYONE or _is_in_the_hall(who) or _may(who, viewer())
 
 
 def _may(who: Who, looking: Viewer | None) -> bool:
@@ -188,6 +257,16 @@ def _subscriber() -> Viewer | None:
     return None if person.status is Status.ENDED else _viewer(person, email="", token="")
 
 
+def _member_of(token: ApiToken) -> Viewer:
+    """Find out for whom a token acts."""
+    with parts().database.reading() as connection:
+        person = registry.find_member(connection, str(token.member))
+    if person.status is Status.ENDED:
+        refuse_token()
+    found = _viewer(person, email="", token="")
+    return replace(found, sites=tuple(s for s in found.sites if s in sites_of_token(token)))
+
+
 def _viewer(person: registry.Person, *, email: str, token: str) -> Viewer:
     now = parts().clock.now()
     is_active = person.status is Status.ACTIVE and person.validity.holds(now)
@@ -209,11 +288,16 @@ def _choose_site() -> None:
     looking = viewer()
     wanted = (request.view_args or {}).get("slug", request.args.get("site"))
     if wanted is None:
-        own = looking.sites if looking is not None and looking.sites else tuple(sites)
-        g.site = sites[own[0]]
+        own = looking.sites if looking is not None else _sites_of_nobody()
+        g.site = sites[(own or tuple(sites))[0]]
         return
     g.site = next(iter(sites.values()))
     found = sites.get(SiteId(wanted))
     if found is None:
         abort(404)
     g.site = found
+
+
+def _sites_of_nobody() -> tuple[SiteId, ...]:
+    token = api_token()
+    return () if token is None else sites_of_token(token)

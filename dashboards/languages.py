@@ -12,6 +12,7 @@ from dashboards.texts import gettext, language, set_up
 LANGUAGES: Final = {"fr": "Français", "en": "English"}
 COOKIE: Final = "language"
 ONE_YEAR_S: Final = 365 * 24 * 3600
+_API: Final = "/api/"
 
 
 def speak(app: Flask) -> None:
@@ -24,14 +25,20 @@ def speak(app: Flask) -> None:
 
 
 def choose() -> str:
-    """Choose: what was picked in the footer, else the account's, else the browser's."""
+    """Choose: what was picked in the footer, else the account's, else the browser's.
+
+    A program has no footer: what its request asks for comes first.
+    """
+    asked = request.accept_languages.best_match(LANGUAGES)
+    if asked is not None and request.path.startswith(_API):
+        return asked
     picked = request.cookies.get(COOKIE)
     if picked in LANGUAGES:
         return picked
     looking = viewer()
     if looking is not None and looking.language in LANGUAGES:
         return looking.language
-    return request.accept_languages.best_match(LANGUAGES) or parts().settings.language
+    return asked or parts().settings.language
 
 
 def clock(at: datetime) -> str:

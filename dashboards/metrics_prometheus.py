@@ -16,8 +16,9 @@ from sqlalchemy import Connection
 
 from access.ids import MemberId, SiteId
 from access.policy import Reason
+from dashboards.metrics_senders import FollowersReader
 from runtime.clock import Clock
-from server import follower, ledger
+from server import ledger
 from server.board import Contact, DoorView, Occupancy, Person
 from server.board_events import is_line, to_happening
 from server.board_reader import BoardReader
@@ -33,6 +34,17 @@ _DECISIONS: Final = (
     "gardien.access.denied",
 )
 _REASONS: Final = frozenset(reason.value for reason in Reason)
+_OF_FOLLOWERS: Final = (
+    (
+        "gardien_follower_lag_entries",
+        "Entries of the ledger that a follower has still to do.",
+        "lag",
+    ),
+    ("gardien_follower_lag_seconds", "Age of the first entry that it has still to do.", "lag_s"),
+    ("gardien_follower_waiting", "What waits to be sent by itself.", "waiting"),
+    ("gardien_follower_dead", "What could not be sent and was given up.", "dead"),
+    ("gardien_follower_failing", "Whether its last attempt to send failed.", "is_failing"),
+)
 _BATCH: Final = 1_000
 _MOST_BATCHES: Final = 50
 """A scrape reads so many batches at the most; what is left, the next one reads."""
@@ -46,7 +58,8 @@ class Metrics:
         reader: reads what the pages show.
         sites: from the settings.
         clock: the time.
-        cursors: where the history's follower notes how far it is; None to leave its lag out.
+        cursors: where followers note how far they are; None to leave their lag out.
+        senders: the followers that send things on, by name.
     """
 
     def __init__(
@@ -57,12 +70,16 @@ class Metrics:
         sites: Sequence[SiteSettings],
         clock: Clock,
         cursors: Database | None = None,
+        senders: Sequence[str] = (),
     ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Sites(reader, sites, clock))
         self._registry.register(_Decisions(database))
         if cursors is not None:
-            self._registry.register(_Lag(database, cursors))
+            followers = FollowersReader(
+                database=database, cursors=cursors, names=senders, clock=clock
+            )
+            self._registry.register(_Followers(followers))
 
     def scrape(self) -> bytes:
         """Write all metrics as they are now. Blocks for the database.
@@ -124,24 +141,19 @@ class _Decisions(Collector):
                 return
 
 
-class _Lag(Collector):
-    """How far the history is behind the ledger."""
+class _Followers(Collector):
+    """How far followers are behind the ledger, and what they could not send on."""
 
-    def __init__(self, database: Database, cursors: Database) -> None:
-        self._database, self._cursors = database, cursors
+    def __init__(self, reader: FollowersReader) -> None:
+        self._reader = reader
 
     def collect(self) -> Iterator[Metric]:
-        with self._cursors.reading() as connection:
-            done = ledger.cursor(connection, follower.NAME)
-        with self._database.reading() as connection:
-            end = ledger.last_id(connection)
-        family = GaugeMetricFamily(
-            "gardien_follower_lag_entries",
-            "Entries of the ledger that a follower has still to do.",
-            labels=("follower",),
-        )
-        family.add_metric((follower.NAME,), max(0, end - done))
-        yield family
+        found = self._reader.read()
+        for name, words, attribute in _OF_FOLLOWERS:
+            family = GaugeMetricFamily(name, words, labels=("follower",))
+            for one in found:
+                family.add_metric((one.name,), float(getattr(one, attribute)))
+            yield family
 
 
 def _numbers(seen: Mapping[SiteId, Occupancy]) -> Iterator[Metric]:

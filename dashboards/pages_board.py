@@ -8,6 +8,7 @@ from access.calendar import instant
 from access.instants import utc
 from dashboards.curve import Curve, Drawing, draw, to_curve
 from dashboards.live import TooManyStreamsError
+from dashboards.pages_orders import powers
 from dashboards.parts import parts, site, site_id, zone
 from server.history import HistoryError
 
@@ -20,7 +21,9 @@ _WIDE = Drawing(width=760, height=220, every_h=2)
 @board_pages.get("/")
 def board() -> str:
     """Show the live board."""
-    return render_template("board.html", board=parts().reader.board(site_id()), demo=parts().demo)
+    found = parts().reader.board(site_id())
+    may = powers(found.watch, found.doors)
+    return render_template("board.html", board=found, powers=may, demo=parts().demo)
 
 
 @board_pages.get("/kiosk")

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from access.ids import MemberId
 from access.presence import CountError
+from dashboards.pages_orders import powers
 from dashboards.parts import a_viewer, parts, site, site_id, viewer
 from dashboards.texts import Later, gettext, lazy_gettext
 from dashboards.words import refusal
@@ -52,7 +53,13 @@ class Choices:
 def watch() -> str:
     """Show the watch and what the viewer may do."""
     call = parts().reader.roll_call(site_id())
-    return render_template("watch.html", call=call, choices=_choices(call), most=MOST_GUESTS)
+    return render_template(
+        "watch.html",
+        call=call,
+        choices=_choices(call),
+        powers=powers(call.watch, call.doors),
+        most=MOST_GUESTS,
+    )
 
 
 @watch_pages.get("/roll-call")

@@ -8,6 +8,7 @@ from access.wording import message
 from dashboards.texts import Later, gettext, language, lazy_gettext, ngettext
 from server.board import Contact, Happening, Leaf, Occupancy
 from server.desk import DeskError
+from server.state import OrderTrack
 
 _Text = Mapping[str, Later]
 
@@ -54,10 +55,48 @@ STATUS: Final[_Text] = {
     "revoked": lazy_gettext("revoked"),
 }
 
+LEVEL: Final[Mapping[int, Later]] = {
+    0: lazy_gettext("can be copied in seconds"),
+    1: lazy_gettext("a copy is found out"),
+    3: lazy_gettext("can't be copied"),
+}
+"""How hard a badge is to copy, by its level."""
+
 CAUSE: Final[_Text] = {
     "watch": lazy_gettext("Watch held"),
     "correction": lazy_gettext("Correction"),
     "spending": lazy_gettext("Hours spent"),
+}
+
+ORDER: Final[_Text] = {
+    "unlock": lazy_gettext("unlock"),
+    "hold": lazy_gettext("hold unlocked"),
+    "release": lazy_gettext("hold no more"),
+    "lockdown": lazy_gettext("lock down"),
+    "lift": lazy_gettext("lift the lockdown"),
+    "enrol": lazy_gettext("enrol a badge"),
+    "restart": lazy_gettext("restart"),
+}
+"""What a door was told."""
+
+_ORDERED: Final[_Text] = {
+    "unlock": lazy_gettext("told the door to unlock"),
+    "hold": lazy_gettext("told the door to stay unlocked"),
+    "release": lazy_gettext("told the door to be held no more"),
+    "lockdown": lazy_gettext("locked the door down"),
+    "lift": lazy_gettext("lifted the lockdown of the door"),
+    "enrol": lazy_gettext("told the door to enrol a badge"),
+    "restart": lazy_gettext("told the door unit to restart"),
+}
+_ORDERED_BY_NOBODY: Final[_Text] = {
+    "unlock": lazy_gettext("The door is told to unlock"),
+    "hold": lazy_gettext("The door is told to stay unlocked"),
+    "release": lazy_gettext("The door is told to be held no more"),
+    "lockdown": lazy_gettext("The door is locked down"),
+    "lift": lazy_gettext("The lockdown of the door is lifted"),
+    "enrol": lazy_gettext("The door is told to enrol a badge"),
+    "restart": lazy_gettext("The door unit is told to restart"),
+    "passage_over": lazy_gettext("What the door was held for is over: it is told to lock"),
 }
 
 _HAPPENED: Final[_Text] = {
@@ -68,13 +107,15 @@ _HAPPENED: Final[_Text] = {
     "site.swept": lazy_gettext("The count starts again at zero"),
     "door.online": lazy_gettext("The door is back online"),
     "door.offline": lazy_gettext("The door is offline: it decides on its own"),
+    "door.back": lazy_gettext("The door is heard of again"),
     "exit.requested": lazy_gettext("Exit button pressed"),
     "passage.started": lazy_gettext("The door is held unlocked"),
     "passage.ended": lazy_gettext("The door is no longer held unlocked"),
     "unit.started": lazy_gettext("The door unit has started"),
+    "alert_acknowledged": lazy_gettext("took an alert in charge"),
     "alert.badge_revoked": lazy_gettext("A disabled badge was presented"),
     "alert.badge_expired": lazy_gettext("An expired badge was presented"),
-    "alert.badge_cloned": lazy_gettext("A copied badge was presented"),
+    "alert.badge_cloned": lazy_gettext("A copy of the badge exists: the badge is suspended"),
     "alert.record_set_aside": lazy_gettext("A record of the door does not fit: kept aside"),
     "alert.admitted_under_lapsed_watch": lazy_gettext("People came in under a watch that lapsed"),
     "alert.two_watches": lazy_gettext("A second watch was opened at a door on its own"),
@@ -83,6 +124,8 @@ _HAPPENED: Final[_Text] = {
     "alert.calendar_failed": lazy_gettext("A calendar has not been readable for an hour"),
     "alert.door_forced": lazy_gettext("Door forced open"),
     "alert.door_held": lazy_gettext("Door open for too long"),
+    "alert.door_silent": lazy_gettext("The door has not been heard of"),
+    "alert.reader_failed": lazy_gettext("A badge reader of the door is out of order"),
     "alert.unit_tampered": lazy_gettext("The door unit was tampered with"),
     "alert.clock_untrusted": lazy_gettext("The door's clock can't be trusted"),
 }
@@ -96,10 +139,23 @@ _DESK: Final = (
     lazy_gettext("you must be inside to take the watch; badge in first"),
     lazy_gettext("the watch is closing already"),
     lazy_gettext("close the watch first, then sign the roll-call"),
-    lazy_gettext("the watch is closing, so it can't be passed on"),
+    lazy_gettext("the watch is closing or closed, so it can't be passed on"),
     lazy_gettext("they hold the watch already"),
+    lazy_gettext("only staff may do that"),
+    lazy_gettext("a door is held only while a watch that is open to the public runs"),
+    lazy_gettext("the door is locked down; lift the lockdown first"),
 )
-"""What the desk may refuse, word for word as `server.desk` and `access.watch` say it."""
+"""What the desk may refuse, word for word as `server.desk`, `server.ordering` and
+`access.watch` say it."""
+
+_DESK_NAMING: Final = (
+    lazy_gettext("%(name)s is not a guardian"),
+    lazy_gettext("%(name)s is not inside; they must badge in first"),
+    lazy_gettext("no such member: %(name)s"),
+    lazy_gettext("no such door: %(name)s"),
+    lazy_gettext("there is no alert %(name)s"),
+)
+"""The same, of refusals that name somebody or something."""
 
 
 _CLOSING: Final[_Text] = {
@@ -158,10 +214,31 @@ def count(seen: Occupancy) -> str:
     return people
 
 
+def order(told: OrderTrack) -> str:
+    """Say what has become of an order to a door."""
+    do = str(ORDER[told.do])
+    if told.outcome is None:
+        return gettext("“%(order)s”: sent, the door has not answered yet", order=do)
+    if told.outcome == "done":
+        return gettext("“%(order)s”: the door did it", order=do)
+    if told.outcome == "refused":
+        return gettext("“%(order)s”: the door refused, it is locked down", order=do)
+    return gettext("“%(order)s”: the door did not answer in time", order=do)
+
+
 def refusal(error: DeskError) -> str:
     """Say why the desk refused, in the language of the page where the words are known."""
     text = str(error)
-    return next((str(one) for one in _DESK if one.source == text), text)
+    found = next((str(one) for one in _DESK if one.source == text), None)
+    return _naming(text) if found is None else found
+
+
+def _naming(text: str) -> str:
+    for one in _DESK_NAMING:
+        before, after = one.source.split("%(name)s")
+        if text.startswith(before) and text.endswith(after) and text != before + after:
+            return str(one) % {"name": text[len(before) : len(text) - len(after)]}
+    return text
 
 
 def _decision(line: Happening) -> str:
@@ -178,6 +255,17 @@ def _closing(line: Happening) -> str:
 
 def _closed(line: Happening) -> str:
     return str(_CLOSED.get(line.reason or "", lazy_gettext("The watch is closed")))
+
+
+def _ordered(line: Happening) -> str:
+    has_name = line.person is not None and bool(line.person.name)
+    texts = _ORDERED if has_name else _ORDERED_BY_NOBODY
+    return str(texts.get(line.reason or "", line.reason))
+
+
+def _not_in_time(line: Happening) -> str:
+    do = str(ORDER.get(line.reason or "", line.reason))
+    return gettext("The door did not answer in time: “%(order)s”", order=do)
 
 
 def _guests(line: Happening) -> str:
@@ -210,6 +298,9 @@ def _passed(line: Happening) -> str:
 
 
 _MADE: Final[Mapping[str, Callable[[Happening], str]]] = {
+    "command.issued": _ordered,
+    "command.expired": _not_in_time,
+    "alert.order_not_obeyed": _not_in_time,
     "guests.changed": _guests,
     "site.recounted": _recounted,
     "alert.still_inside": _still_inside,

@@ -24,8 +24,9 @@ from access.model import Audience, Plan, Reader, Status
 from dashboards.app import create_app, hub_of
 from dashboards.parts import Demo, DemoBadge
 from runtime.clock import DemoClock
-from server import ledger, registry, sessions
+from server import api_tokens, ledger, registry, sessions
 from server.accounts import set_password
+from server.api_tokens import Scope
 from server.database import Database
 from server.effects import Answer
 from server.events import (
@@ -468,5 +469,48 @@ def make_browser() -> Callable[..., AbstractContextManager[Browser]]:
         app = make_app(place, **others)
         with hub_of(app):
             yield Browser(app.test_client())
+
+    return make
+
+
+@dataclass
+class Program:
+    """A program that uses the API: no cookies, a token in a header."""
+
+    client: FlaskClient
+    token: str | None
+
+    def ask(self, method: str, path: str, **others: Any) -> TestResponse:
+        """Send a request; JSON is given as `json`."""
+        headers = others.pop("headers", {})
+        if self.token is not None:
+            headers = {"Authorization": f"Bearer {self.token}"} | headers
+        return self.client.open(path, method=method, headers=headers, **others)
+
+    def get(self, path: str, **others: Any) -> TestResponse:
+        return self.ask("GET", path, **others)
+
+    def post(self, path: str, **others: Any) -> TestResponse:
+        return self.ask("POST", path, **others)
+
+
+@pytest.fixture
+def program_of(app: Flask, place: Place) -> Callable[..., Program]:
+    """Give a program with a token of its own: for a member or for nobody, in some scopes."""
+
+    def make(member: str | None, *scopes: Scope, **others: Any) -> Program:
+        wanted = scopes or tuple(
+            scope for scope in Scope if member is not None or scope not in api_tokens.OF_MEMBERS
+        )
+        with place.installation.database.writing() as connection:
+            _, token = api_tokens.make(
+                connection,
+                name="a program",
+                scopes=wanted,
+                member=None if member is None else MemberId(member),
+                now=place.clock.now(),
+                **others,
+            )
+        return Program(app.test_client(), token)
 
     return make

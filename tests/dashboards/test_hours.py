@@ -3,13 +3,16 @@
 import html
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from access.ids import MemberId, SiteId, WatchId
 from server import ledger
+from server.settings import PlansSettings, PlanTerms
 
 MakeBrowser = Callable[[str | None], Any]
 SITE = SiteId("malakoff")
@@ -57,6 +60,63 @@ def test_the_same_is_there_as_a_table(browser_of: MakeBrowser) -> None:
     assert answer.mimetype == "text/csv"
     assert ",105," in answer.text
     assert ",30," not in answer.text
+
+
+@pytest.fixture
+def nomad(place: Any) -> Any:
+    """Nomads have one hour a month; Noor has been inside for 74 minutes and has earned 3 h."""
+    plans = PlansSettings(nomad=PlanTerms(hours_a_month=1))
+    first, *rest = place.installation.settings.sites
+    place.installation = replace(
+        place.installation,
+        settings=structs.replace(
+            place.installation.settings, sites=(structs.replace(first, plans=plans), *rest)
+        ),
+    )
+    with place.installation.database.writing() as connection:
+        ledger.credit(
+            connection,
+            site=SITE,
+            member=MemberId("noor"),
+            minutes=180,
+            watch=WatchId("w"),
+            at=place.clock.now(),
+        )
+    return place
+
+
+def pay(browser: Any, minutes: int, key: str = "k") -> str:
+    answer = browser.post("/me/hours/spend", minutes=str(minutes), month="2026-11", key=key)
+    assert answer.status_code == 302
+    return words_of(browser.text(answer.location))
+
+
+@pytest.mark.usefixtures("nomad")
+def test_a_nomad_sees_what_is_over_and_pays_it_with_their_time(browser_of: MakeBrowser) -> None:
+    noor = browser_of("noor")
+    page = words_of(noor.text("/me/hours"))
+    assert "Compris dans ma formule 1 h" in page
+    assert "Reste à régler 14 min" in page
+    said = pay(noor, 10)
+    assert "Dépensé. Merci pour vos permanences" in said
+    assert "Reste à régler 4 min" in said
+    assert "plus que ce qui reste à régler" in pay(noor, 5, "other")
+    # The form of before, sent again, spends nothing more.
+    assert "Reste à régler 4 min" in pay(noor, 10)
+
+
+@pytest.mark.usefixtures("nomad")
+def test_what_makes_no_sense_is_refused(browser_of: MakeBrowser) -> None:
+    noor = browser_of("noor")
+    for form in ({"minutes": "x"}, {"minutes": "0"}, {"key": ""}, {"month": "9"}):
+        whole = {"minutes": "5", "month": "2026-11", "key": "k"} | form
+        assert noor.post("/me/hours/spend", **whole).status_code in (400, 404)
+    assert "ne peut pas être dépensé" in pay(browser_of("claire"), 5)
+
+
+@pytest.mark.usefixtures("earned")
+def test_who_is_no_nomad_or_counts_no_hours_sees_no_presence(browser_of: MakeBrowser) -> None:
+    assert "Comprises dans ma formule" not in words_of(browser_of("claire").text("/me/hours"))
 
 
 @pytest.mark.parametrize("month", ["2026-13", "november", "9999-12", ""])

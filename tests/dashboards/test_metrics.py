@@ -1,13 +1,16 @@
 """What operators watch."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 
-from server import ledger
+from access.ids import SiteId
+from dashboards.metrics_senders import FollowersReader
+from server import ledger, notifier_queue
 
 MakeBrowser = Callable[..., Any]
 Numbers = dict[tuple[str, ...], float]
@@ -95,6 +98,7 @@ def test_a_scrape_reads_only_what_is_new_in_the_ledger(place: Any, browser: Any)
     with place.installation.database.reading() as connection:
         end = ledger.last_id(connection)
     place.tap("nobody")
+    place.follow()
     asked: list[Any] = []
 
     def note(*seen: Any) -> None:
@@ -148,3 +152,33 @@ def test_without_a_token_metrics_are_for_this_machine_only(
                 "/metrics", environ_overrides=ELSEWHERE, headers={"Authorization": token}
             )
             assert answer.status_code == 401
+
+
+def test_followers_that_send_things_on_tell_what_waits_and_what_was_given_up(place: Any) -> None:
+    notifier_queue.prepare(place.cursors)
+    now = place.clock.now()
+    with place.cursors.writing() as connection:
+        found = notifier_queue.begin(connection, "webhook.books", 0)
+        notifier_queue.save(connection, replace(found, attempts=2, failing_since=now))
+        dead = notifier_queue.Delivery(
+            target="webhook.books",
+            entry=1,
+            site=SiteId("malakoff"),
+            kind="gardien.watch.closed",
+            stage=notifier_queue.Stage.DEAD,
+            due=now,
+        )
+        notifier_queue.put(connection, [dead])
+    place.follow()
+    reader = FollowersReader(
+        database=place.installation.database,
+        cursors=place.cursors,
+        names=["webhook.books", "alerts.new"],
+        clock=place.clock,
+    )
+    history, hook, new = reader.read()
+    assert (history.lag, history.lag_s) == (0, 0.0)
+    assert (hook.dead, hook.waiting, hook.is_failing) == (1, 0, True)
+    assert hook.lag > 100
+    assert hook.lag_s > 3600, "the first badge came in the morning"
+    assert (new.lag, new.is_failing) == (0, False)

@@ -1,0 +1,73 @@
+"""The board's alerts: shown until somebody on duty takes them in charge."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from access.ids import SiteId
+from server import alerts_list
+from server.alerts_list import ListedAlert
+
+SITE = SiteId("malakoff")
+BrowserOf = Callable[[str | None], Any]
+Place = Any  # of conftest.py, which cannot be imported by name
+
+
+def open_alerts(place: Place) -> list[ListedAlert]:
+    with place.installation.database.reading() as connection:
+        return alerts_list.open_ones(alerts_list.listed(connection, SITE))
+
+
+def shown(page: str) -> str:
+    found = re.search(r'<div id="alerts".*?(?=<section aria-labelledby="h-doors")', page, re.DOTALL)
+    assert found is not None
+    return found[0]
+
+
+def test_an_alert_leaves_the_board_when_it_is_taken_in_charge(
+    place: Place, browser_of: BrowserOf
+) -> None:
+    staff = browser_of("salome")
+    [alert] = open_alerts(place)
+    assert "Porte ouverte trop longtemps" in shown(staff.text("/"))
+    answer = staff.post("/alerts/take", number=str(alert.alert.number))
+    assert answer.status_code == 302
+    page = staff.text("/")
+    assert "Porte ouverte trop longtemps" not in shown(page)
+    assert "Prise en charge" in page
+    assert open_alerts(place) == []
+
+
+def test_who_took_it_and_when_is_on_record(place: Place, browser_of: BrowserOf) -> None:
+    [alert] = open_alerts(place)
+    browser_of("claire").post("/alerts/take", number=str(alert.alert.number))
+    with place.installation.database.reading() as connection:
+        found = alerts_list.find(connection, SITE, alert.alert.number)
+    assert found is not None
+    assert found.by == "claire"
+    assert found.taken_at is not None
+    assert place.clock.now() - found.taken_at < timedelta(minutes=1)
+
+
+def test_only_who_is_on_duty_is_offered_to(browser_of: BrowserOf) -> None:
+    assert "/alerts/take" in browser_of("claire").text("/")
+    assert "/alerts/take" not in browser_of("bruno").text("/")
+
+
+def test_several_are_taken_one_by_one_or_together(place: Place, browser_of: BrowserOf) -> None:
+    place.report("main", place.clock.now(), "door.forced")
+    staff = browser_of("salome")
+    numbers = [one.alert.number for one in open_alerts(place)]
+    part = shown(staff.text("/"))
+    assert part.count("<button") == 3
+    staff.post("/alerts/take", number=[str(one) for one in numbers])
+    assert open_alerts(place) == []
+
+
+def test_what_is_no_alert_is_not_taken(place: Place, browser_of: BrowserOf) -> None:
+    staff = browser_of("salome")
+    assert staff.post("/alerts/take", number="1").status_code == 302
+    assert staff.post("/alerts/take", number="a").status_code == 400
+    assert staff.post("/alerts/take").status_code == 400
+    assert len(open_alerts(place)) == 1
