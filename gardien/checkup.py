@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from access.ids import SiteId
 from access.model import BadgeLevel, BadgeStatus, Plan, Status
 from gardien.checkup_doors import check_site
+from gardien.checkup_senders import check_senders
 from gardien.errors import is_expected, one_line
 from gardien.findings import Finding, Findings, bad, good, mind
 from gardien.secret_files import is_private
@@ -63,7 +64,7 @@ def _opened(folder: Folder, settings: ServerSettings) -> Findings:
             return
         with open_installation(folder.path) as installation:
             yield good(f"database: {installation.database.name} is there, with the newest schema")
-            for look in (_accounts, _badges, _aside, _history):
+            for look in (_accounts, _badges, _aside, _history, check_senders):
                 yield from look(installation)
             for site in settings.sites:
                 yield from check_site(installation, site)

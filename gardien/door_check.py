@@ -8,7 +8,7 @@ from edge.settings import DoorUnitSettings
 from gardien.certificates import check_certificate
 from gardien.errors import is_expected, one_line
 from gardien.secret_files import is_private
-from runtime.keys import read_badge_key, verifier
+from runtime.keys import read_badge_key, read_card_key, verifier
 from runtime.settings import read_secret
 
 
@@ -22,6 +22,7 @@ def _unreadable(settings: DoorUnitSettings) -> Iterator[str]:
     tries: list[tuple[Callable[[Path], object], Path | None]] = [
         (verifier, settings.server_key_file),
         (read_badge_key, settings.badge_key_file),
+        (read_card_key, _card_key_file(settings)),
         (read_secret, mqtt.password_file),
         (check_certificate, mqtt.ca_file),
         (check_certificate, mqtt.certificate_file),
@@ -39,9 +40,14 @@ def _unreadable(settings: DoorUnitSettings) -> Iterator[str]:
 
 def _open_to_others(settings: DoorUnitSettings) -> Iterator[str]:
     mqtt = settings.mqtt
-    for path in (settings.badge_key_file, mqtt.password_file, mqtt.key_file):
+    secrets = (settings.badge_key_file, _card_key_file(settings), mqtt.password_file, mqtt.key_file)
+    for path in secrets:
         if path is not None and path.exists() and not is_private(path):
             yield f"{path} can be read by others; chmod 600 {path}"
+
+
+def _card_key_file(settings: DoorUnitSettings) -> Path | None:
+    return settings.cards.master_key_file if settings.cards is not None else None
 
 
 def _outbox(settings: DoorUnitSettings) -> Iterator[str]:

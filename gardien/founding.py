@@ -12,13 +12,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from access.ids import DoorId, SiteId
 from runtime.broker import BrokerClient
-from runtime.keys import make_badge_key, make_signing_key, write_secret
+from runtime.keys import make_badge_key, make_card_key, make_signing_key, write_secret
 from runtime.settings import read_secret
 from server.folder import Folder
 from server.settings import ServerSettings
 
 SCREEN: Final = "screen"
 """The broker's client that may only read the numbers, for screens and home automation."""
+
+HOME: Final = "home"
+"""The broker's client of Home Assistant; it is let in once it has a password."""
 
 _ALL_PLANS: Final = ("nomad", "resident", "staff", "partner")
 _TEMPLATES: Final = Environment(
@@ -105,6 +108,7 @@ def found(path: Path, plan: Founding) -> Folder:
         (path / part).mkdir(mode=0o700)
     make_signing_key(folder.signing_key, folder.public_key)
     make_badge_key(folder.badge_key(plan.site.id))
+    make_card_key(card_key_file(path, plan.site.id))
     for name in (SCREEN, "server", *(f"{plan.site.id}.{door.id}" for door in plan.site.doors)):
         make_password(path, name)
     _write(folder.settings_file, "gardien.toml.j2", _values(plan))
@@ -129,6 +133,11 @@ def found_simulated_door(folder: Folder, plan: Founding, door: DoorPlan) -> Path
     return file
 
 
+def card_key_file(path: Path, site: SiteId) -> Path:
+    """Where the card master key of a site is, which its doors have too; the server needs it not."""
+    return path / "keys" / f"{site}.cards.key"
+
+
 def make_password(path: Path, name: str) -> None:
     """Make the password of one client of the broker.
 
@@ -144,7 +153,9 @@ def password_file(path: Path, name: str) -> Path:
 
 
 def broker_clients(folder: Folder, settings: ServerSettings) -> list[BrokerClient]:
-    """Give all that may log in to the embedded broker: the server, a screen, and each door.
+    """Give all that may log in to the embedded broker.
+
+    They are the server, a screen, each door, and Home Assistant where it has a password.
 
     Raises:
         SettingsError: a password's file can't be read.
@@ -159,10 +170,19 @@ def broker_clients(folder: Folder, settings: ServerSettings) -> list[BrokerClien
             name=server,
             role="server",
             password=password(server),
-            discovery_prefix=settings.homeassistant.discovery_prefix,
+            discovery_prefix=settings.home_assistant.prefix,
         ),
         BrokerClient(name=SCREEN, role="screen", password=password(SCREEN)),
     ]
+    if settings.home_assistant.enabled and password_file(folder.path, HOME).exists():
+        clients.append(
+            BrokerClient(
+                name=HOME,
+                role="home",
+                password=password(HOME),
+                discovery_prefix=settings.home_assistant.prefix,
+            )
+        )
     for site in settings.sites:
         for door in site.doors:
             name = f"{site.id}.{door.id}"

@@ -5,14 +5,16 @@ id was, what they keep names nobody.
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, delete, func, select
 
-from access.ids import MemberId, SiteId
-from server import registry, schema
+from access.ids import BadgeDigest, MemberId, SiteId
+from access.tokens import SeenToken
+from server import badge_tokens, registry, schema
 from server.personal import Personal, personal
 from server.sessions import look, web_session
 
@@ -46,6 +48,7 @@ class Holdings:
 
     Attributes:
         badges: with their digests: what stands for a card's number here.
+        tokens: what each badge of level L1 has shown at its visits, oldest first.
         authorizations: rights to open a site, revoked ones too.
         logins: of the dashboard.
         looks: at other people's records.
@@ -53,6 +56,7 @@ class Holdings:
 
     personal: Personal
     badges: tuple[registry.BadgeRecord, ...]
+    tokens: Mapping[BadgeDigest, tuple[SeenToken, ...]]
     authorizations: tuple[registry.Grant, ...]
     logins: tuple[Login, ...]
     looks: tuple[Looked, ...]
@@ -82,6 +86,7 @@ def holdings_of(connection: Connection, person: registry.Person) -> Holdings:
     return Holdings(
         personal=personal(connection, person.id, limit=_EVERYTHING),
         badges=tuple(registry.list_badges(connection, person.id)),
+        tokens=badge_tokens.seen_of(connection, person.id),
         authorizations=tuple(grants),
         logins=_logins(connection, person.id),
         looks=_looks(connection, person.id),
@@ -105,10 +110,11 @@ def erase(connection: Connection, member: MemberId) -> Erased:
         authorizations=_take_out(connection, schema.authorization, "guardian", member),
         accounts=_take_out(connection, schema.account, "member", member),
         entries=_count(connection, schema.ledger, member),
-        time_entries=_count(connection, schema.time_entry, member),
+        time_entries=_count(connection, schema.time_entry, member)
+        + _count(connection, schema.presence_month, member),
         looks=_count(connection, look, member),
     )
-    # Which sites they belong to goes with them, by the schema's own cascade.
+    # Which sites they belong to, and what their badges have shown, goes by the schema's cascade.
     _take_out(connection, schema.member, "id", member)
     registry.bump(connection)
     return erased

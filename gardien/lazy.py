@@ -14,12 +14,14 @@ class Later(NamedTuple):
     """A command that is not loaded yet.
 
     Attributes:
-        module: the one that holds it, under the name `command`.
+        module: the one that holds it.
         summary: the line that the group's help gives it.
+        name: under which the module has it.
     """
 
     module: str
     summary: str
+    name: str = "command"
 
 
 class LazyGroup(click.Group):
@@ -41,7 +43,8 @@ class LazyGroup(click.Group):
         """Load a command; None if there is no such one."""
         if cmd_name not in self.later:
             return None
-        command: click.Command = importlib.import_module(self.later[cmd_name].module).command
+        later = self.later[cmd_name]
+        command: click.Command = getattr(importlib.import_module(later.module), later.name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)

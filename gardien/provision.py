@@ -15,8 +15,9 @@ from access.ids import SiteId
 from edge.settings import load_door_settings
 from gardien.certificates import Identity
 from gardien.errors import CommandError
+from gardien.founding import card_key_file
 from gardien.secret_files import make_private
-from runtime.keys import read_badge_key, verifier, write_secret
+from runtime.keys import make_card_key, read_badge_key, read_card_key, verifier, write_secret
 from runtime.settings import SettingsError
 from server.folder import Folder
 from server.settings import DoorSettings
@@ -80,10 +81,15 @@ def files_for(
     verifier(folder.public_key)
     badge_key = folder.badge_key(site)
     read_badge_key(badge_key)
+    card_key = card_key_file(folder.path, site)
+    if not card_key.exists():  # an installation from before there was one
+        make_card_key(card_key)
+    read_card_key(card_key)
     files = {
         SETTINGS: _settings(site, door, wiring, entry).encode(),
         "keys/server.pub.pem": folder.public_key.read_bytes(),
         "keys/badge.key": badge_key.read_bytes(),
+        "keys/cards.key": card_key.read_bytes(),
     } | _credentials(entry)
     if wiring.is_released_in_hardware:
         _check(files)

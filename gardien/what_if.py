@@ -74,7 +74,7 @@ def assume(
         at: the time in question.
         site: the state of the site now; None for another time, or for a door on its own.
     """
-    state = _empty(what_if) if site is None else site.situation(door)
+    state = _empty(what_if) if site is None else site.situation()
     words = [*_begun_as(site, what_if)]
     state = _with_people(state, what_if, member, words)
     if what_if.watch:

@@ -93,8 +93,9 @@ def command(
 ) -> None:
     """Write what goes onto the card of one door unit into OUT, a new folder or a .tar file.
 
-    That is its settings, the server's public key, the site's badge key, and what it shows to the
-    broker: a certificate, a request for one, or a password. Nothing is overwritten.
+    That is its settings, the server's public key, the site's badge key and card master key, and
+    what it shows to the broker: a certificate, a request for one, or a password. Nothing is
+    overwritten.
     """
     folder = Folder(path=this_call().data)
     place, unit = find_door(folder.load_settings(), site, door)

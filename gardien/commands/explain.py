@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -10,8 +11,8 @@ import click
 from access.badge import digest
 from access.explain import Explanation, explain, to_builtins, to_text
 from access.ids import DoorId, SiteId
-from access.model import Reader
-from access.policy import Request
+from access.model import BadgeLevel, Reader
+from access.policy import Request, Token
 from gardien.call import examples, this_call
 from gardien.language import LANGUAGE_OPTION, chosen_language
 from gardien.moments import HOW, NOW, here_now, parse_moment
@@ -23,6 +24,8 @@ from runtime.written import Duration
 from server.installation import Installation, open_installation
 from server.policy_source import policy_at
 from server.settings import SiteSettings
+
+_PROOFS: Final = {"proves": Token.FITS, "number-only": Token.NONE, "copied": Token.COPIED}
 
 
 @click.command(
@@ -44,6 +47,15 @@ from server.settings import SiteSettings
 @click.option("--present", type=click.IntRange(0), help="What if so many people are inside?")
 @click.option("--inside", is_flag=True, help="What if the member is inside already?")
 @click.option("--lockdown", is_flag=True, help="What if the door is locked down?")
+@click.option(
+    "--card",
+    "proof",
+    type=click.Choice(["proves", "number-only", "copied"]),
+    default="proves",
+    show_default=True,
+    help="What if a badge of level L1 or more proves itself, is read by its number only, or is "
+    "found to be a copy?",
+)
 @click.option("--alone", help="What if the door has been on its own for so long, such as '80 h'?")
 @SITE_OPTION
 @JSON_OPTION
@@ -59,6 +71,7 @@ def command(
     present: int | None,
     inside: bool,
     lockdown: bool,
+    proof: str,
     alone: str | None,
     site: str | None,
     as_json: bool,
@@ -84,7 +97,13 @@ def command(
         explained = _explain(
             installation,
             place,
-            Asked(door=DoorId(unit.id), uid=uid, reader=Reader(reader), when=when),
+            Asked(
+                door=DoorId(unit.id),
+                uid=uid,
+                reader=Reader(reader),
+                when=when,
+                token=_PROOFS[proof],
+            ),
             what_if,
         )
         spoken = chosen_language(language, installation.settings.language)
@@ -95,12 +114,13 @@ def command(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be explained; `when` is as it was typed."""
+    """What is to be explained; `when` is as it was typed, `token` is of badges that have one."""
 
     door: DoorId
     uid: bytes
     reader: Reader
     when: str
+    token: Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +150,13 @@ def _explain(
         at=at,
         site=installation.gatehouse.look(site) if is_now else None,
     )
-    request = Request(at=at, door=asked.door, reader=asked.reader, badge=badge)
+    request = Request(
+        at=at,
+        door=asked.door,
+        reader=asked.reader,
+        badge=badge,
+        token=asked.token if known is not None and known.level > BadgeLevel.L0 else Token.NONE,
+    )
     return Explained(explanation=explain(policy, assumed.state, request), assumed=assumed)
 
 

@@ -47,6 +47,10 @@ _ROWS: Final = {
     "looks": "notes of who looked at other people's records",
     "set_aside": "records that did not fit their chain",
     "time_entries": "postings of the time bank",
+    "presence_months": "months of presence",
+    "tokens": "tokens that badges have shown",
+    "api_tokens": "tokens of the API that are over",
+    "api_requests": "requests of programs that were done",
 }
 
 

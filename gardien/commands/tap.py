@@ -22,6 +22,7 @@ _SIGNAL = {"fr": "signal", "en": "signal"}
         "gardien tap --door main --badge 04:a1:b2:c3",
         "gardien tap --door main --badge 04a1b2c3 --reader out",
         "echo 04a1b2c3 | gardien tap --door main --badge -",
+        "gardien tap --door main --badge 04a1b2c3 --copy thief",
     )
 )
 @click.option("--door", required=True, help="The door, as in gardien.toml.")
@@ -30,8 +31,31 @@ _SIGNAL = {"fr": "signal", "en": "signal"}
     "--reader", type=click.Choice(["in", "out"]), default="in", show_default=True, help="Which way."
 )
 @click.option("--no-push", is_flag=True, help="Do not open the door, even if it unlocks.")
+@click.option(
+    "--copy",
+    default="",
+    metavar="NAME",
+    help="Present a copy of the card, which is made when it is first named.",
+)
+@click.option("--uid-only", is_flag=True, help="Make that copy of the UID alone.")
+@click.option(
+    "--pull-after",
+    type=click.IntRange(0, 100_000),
+    metavar="BYTES",
+    help="Pull the card away after so many bytes over the air.",
+)
 @LANGUAGE_OPTION
-def command(*, door: str, uid: bytes, reader: str, no_push: bool, language: str | None) -> None:
+def command(
+    *,
+    door: str,
+    uid: bytes,
+    reader: str,
+    no_push: bool,
+    copy: str,
+    uid_only: bool,
+    pull_after: int | None,
+    language: str | None,
+) -> None:
     """Present a badge to a simulated door, and walk in if it unlocks.
 
     Exit status: 0 if the door unlocked, 1 if not, or if no such door is running.
@@ -42,7 +66,17 @@ def command(*, door: str, uid: bytes, reader: str, no_push: bool, language: str 
             f"no simulated door {door!r} is running ({path} is not there); start one, for "
             "instance with `gardien demo`, and name its folder with --data"
         )
-    answer = tap(path, uid=uid, reader=reader, push=not no_push)
+    if uid_only and not copy:
+        raise click.UsageError("--uid-only goes with --copy; give a name for the copy")
+    answer = tap(
+        path,
+        uid=uid,
+        reader=reader,
+        push=not no_push,
+        copy=slug(copy, "copy") if copy else "",
+        uid_only=uid_only,
+        pull_after=pull_after,
+    )
     click.echo(_told(answer, chosen_language(language)))
     if answer.lock != "unlocked":
         raise click.exceptions.Exit(1)

@@ -7,6 +7,7 @@ import click
 from sqlalchemy import Connection
 
 from access.ids import MemberId, SiteId
+from access.presence_hours import PresenceMonth
 from access.time_bank import Cause, Month, Posting, Statement, month_of, parse_month
 from gardien.call import examples, this_call
 from gardien.errors import CommandError
@@ -16,6 +17,7 @@ from gardien.tables import JSON_OPTION, SITE_OPTION, print_json, print_table
 from server import registry, time_bank
 from server.desk import OPERATOR
 from server.installation import Installation, open_installation
+from server.presence_accounts import presence_of
 from server.settings import SiteSettings
 
 _CAUSES: Final = {
@@ -35,6 +37,26 @@ _NOTHING: Final = {"fr": "rien ce mois-ci", "en": "nothing in this month"}
 _HEAD: Final = {
     "fr": "{member}, {month} : {opening} au début, {closing} à la fin",
     "en": "{member}, {month}: {opening} at the start, {closing} at the end",
+}
+_PRESENCE: Final = {
+    "fr": (
+        "{member}, {month} à {site} : {present} de présence, {included} comprises dans la formule, "
+        "{over} au-delà, dont {spent} réglées par la banque de temps ; reste {left}"
+    ),
+    "en": (
+        "{member}, {month} at {site}: {present} present, {included} included in the plan, "
+        "{over} over, of which {spent} paid from the time bank; {left} left"
+    ),
+}
+_NOT_COUNTED: Final = {
+    "fr": (
+        "{site} ne compte pas les heures de présence ; voir hours_a_month dans gardien.toml "
+        "({spent} dépensées pour {month})"
+    ),
+    "en": (
+        "{site} counts no presence hours; see hours_a_month in gardien.toml "
+        "({spent} spent against {month})"
+    ),
 }
 _DONE: Final = {
     "fr": "{member} : {minutes:+} min, solde {balance}",
@@ -57,11 +79,12 @@ MONTH_OPTION: Final = click.option(
         "gardien time balance",
         "gardien time statement zoe --month 2026-11",
         "gardien time correct zoe --minutes 30 --reason 'Came early to open'",
+        "gardien time presence zoe --month 2026-11",
         "gardien time spend zoe --minutes 120 --month 2026-11",
     )
 )
 def command() -> None:
-    """The time bank: balance, statement, correct, spend."""
+    """The time bank: balance, statement, presence, correct, spend."""
 
 
 @command.command(epilog=examples("gardien time balance", "gardien time balance zoe --json"))
@@ -124,6 +147,31 @@ def statement(
         print_json([_plain(one) for one in found])
     else:
         _print(found, here, spoken)
+
+
+@command.command(
+    epilog=examples("gardien time presence zoe", "gardien time presence zoe --month 2026-10 --json")
+)
+@click.argument("member")
+@MONTH_OPTION
+@SITE_OPTION
+@JSON_OPTION
+@LANGUAGE_OPTION
+def presence(
+    *, member: str, month: str | None, site: str | None, as_json: bool, language: str | None
+) -> None:
+    """Tell how long a MEMBER was present in a month, and what of it is over their plan's hours."""
+    with open_installation(this_call().data) as installation:
+        place, here = _place(installation, site)
+        with installation.database.reading() as connection:
+            who = registry.find_member(connection, member)
+            time_bank.must_be_nomad(who)
+            found = presence_of(connection, place, who.id, _month(month, here), here.now)
+        spoken = chosen_language(language, installation.settings.language)
+    if as_json:
+        print_json(_plain_presence(found))
+    else:
+        click.echo(_told_presence(found, spoken))
 
 
 @command.command(
@@ -193,19 +241,21 @@ def spend(
     site: str | None,
     language: str | None,
 ) -> None:
-    """Spend minutes of a MEMBER, who is a nomad, against their presence hours in a month."""
+    """Spend minutes of a MEMBER, who is a nomad, against their presence hours in a month.
+
+    No more than what they were present beyond the hours of their plan: `gardien time presence`.
+    """
     with open_installation(this_call().data) as installation:
         place, here = _place(installation, site)
         with installation.database.writing() as connection:
             done = time_bank.spend(
                 connection,
-                site=SiteId(place.id),
+                place=place,
                 member=registry.find_member(connection, member).id,
                 minutes=minutes,
                 month=_month(month, here),
                 by=_who(connection, by),
                 at=here.now,
-                zone=here.zone,
                 may_overdraw=overdraw,
                 key=key,
             )
@@ -279,6 +329,34 @@ def _plain(one: Statement) -> dict[str, object]:
         "closing": one.closing,
         "lines": lines,
     }
+
+
+def _plain_presence(found: PresenceMonth) -> dict[str, object]:
+    return {
+        "site": found.site,
+        "member": found.member,
+        "month": str(found.month),
+        "present": found.present if found.included is not None else None,
+        "included": found.included,
+        "over": found.over,
+        "spent": found.spent,
+        "left": found.left,
+        "spendable": found.spendable,
+        "balance": found.balance,
+    }
+
+
+def _told_presence(found: PresenceMonth, language: str) -> str:
+    numbers = {
+        "present": found.present,
+        "included": found.included or 0,
+        "over": found.over,
+        "spent": found.spent,
+        "left": found.left,
+    }
+    told = {name: _told(minutes) for name, minutes in numbers.items()}
+    text = (_NOT_COUNTED if found.included is None else _PRESENCE)[language]
+    return text.format(site=found.site, member=found.member, month=found.month, **told)
 
 
 def _print(found: list[Statement], here: Here, language: str) -> None:

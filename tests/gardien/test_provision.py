@@ -58,6 +58,7 @@ def test_a_card_holds_all_that_the_door_needs_and_nothing_else(
         "door.toml",
         "keys/server.pub.pem",
         "keys/badge.key",
+        "keys/cards.key",
         "keys/ca.crt",
         "keys/door.crt",
         "keys/door.key",

@@ -85,6 +85,34 @@ def test_what_the_bank_refuses_is_one_line_that_says_what_to_do(
     assert len(done.err.splitlines()) == 1
 
 
+@pytest.fixture
+def counting(bank: CommandLine) -> CommandLine:
+    """The same house, whose nomads have no hour without paying."""
+    file = bank.data / "gardien.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(
+        text.replace("[[site.door]]", "[site.plans.nomad]\nhours_a_month = 0\n[[site.door]]", 1),
+        encoding="utf-8",
+    )
+    return bank
+
+
+def test_presence_is_told_and_caps_what_is_spent(counting: CommandLine) -> None:
+    said = counting.done("time", "presence", "gaelle", "--month", "2026-11", "--language", "en")
+    assert "0 h 00 present, 0 h 00 included in the plan, 0 h 00 over" in said
+    told = json.loads(counting.done("time", "presence", "gaelle", "--json"))
+    assert (told["included"], told["spendable"], told["balance"]) == (0, 0, 90)
+    done = counting("time", "spend", "gaelle", "--minutes", "5")
+    assert done.status == 1
+    assert "spend at most 0" in done.err
+
+
+def test_a_site_that_counts_no_presence_says_so(bank: CommandLine) -> None:
+    assert "hours_a_month" in bank.done("time", "presence", "gaelle")
+    assert json.loads(bank.done("time", "presence", "gaelle", "--json"))["present"] is None
+    assert "no nomad" in bank("time", "presence", "rene").err
+
+
 def test_the_same_request_spends_once(bank: CommandLine) -> None:
     for _ in range(2):
         bank.done("time", "spend", "gaelle", "--minutes", "90", "--key", "invoice-7")
