@@ -143,7 +143,7 @@ class Stage:
 def record(effects: list[Effect]) -> dict[str, object]:
     """Give the one record of an access."""
     (found,) = [e for e in effects if isinstance(e, Record) and e.kind.startswith("access.")]
-    return dict(found.data) | {"kind": found.kind}
+    return {**found.data, "kind": found.kind}
 
 
 def kept(effects: list[Effect]) -> dict[str, str | None]:

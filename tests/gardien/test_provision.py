@@ -2,44 +2,16 @@
 
 import tarfile
 import tomllib
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from edge.settings import load_door_settings
 from tests.gardien.conftest import CommandLine
 
 EXPLAINED = Path(__file__).parents[2] / "firmware_config" / "door.toml"
 LOCK = ("--lock", "strike", "--fail", "secure", "--active", "high", "--release-in-hardware")
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> tuple[str, str]:
-    """A certificate authority of a house: its certificate and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "The house")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=365))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = tmp_path / "ca.crt", tmp_path / "ca.key"
-    files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
-    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return str(files[0]), str(files[1])
 
 
 def provision(house: CommandLine, out: Path, *options: str) -> str:
