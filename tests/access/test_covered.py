@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 RULES = ("policy", "calendar", "watch", "tokens", "time_bank", "presence_hours", "overlaps")
 HERE = Path(__file__)
@@ -17,7 +18,7 @@ settings.load_profile("few")
 def test_each_branch_of_the_rules_is_gone_through(tmp_path: Path) -> None:
     python = (sys.executable, "-m")
     files = ",".join(f"access/{name}.py" for name in RULES)
-    values = {"cwd": HERE.parents[2], "capture_output": True, "text": True}
+    values: dict[str, Any] = {"cwd": HERE.parents[2], "capture_output": True, "text": True}
     (tmp_path / "few_examples.py").write_text(FEW, encoding="utf-8")
     env = os.environ | {
         "COVERAGE_FILE": str(tmp_path / "coverage"),

@@ -129,7 +129,12 @@ class Place:
             )
 
     def spend(self, minutes: int, month: Month = OCTOBER, **changes: Any) -> None:
-        values = {"place": self.settings, "member": ZOE, "by": ZOE, "at": self.clock.at}
+        values: dict[str, Any] = {
+            "place": self.settings,
+            "member": ZOE,
+            "by": ZOE,
+            "at": self.clock.at,
+        }
         with self.database.writing() as connection:
             time_bank.spend(connection, minutes=minutes, month=month, **values | changes)
 

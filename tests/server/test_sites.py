@@ -6,7 +6,6 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -291,13 +290,12 @@ def test_a_guardian_of_both_sites_has_one_balance_and_each_site_its_own_account(
         assert registry.balances(connection, REUNION) == {ANNA: 90}
         time_bank.spend(
             connection,
-            site=LYON,
+            place=site(LYON, "Europe/Paris", 2, FRONT, LAB),
             member=ANNA,
             minutes=100,
             month=november,
             by=ANNA,
             at=utc("20:00"),
-            zone=ZoneInfo("Europe/Paris"),
         )
         assert registry.accounts(connection) == {
             Account(owner=ANNA): 35,
