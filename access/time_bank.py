@@ -72,6 +72,11 @@ class Month:
         return Span(start=_first_instant(self, zone), end=_first_instant(self.next(), zone))
 
 
+FIRST_MONTH: Final = Month(year=2000, month=1)
+LAST_MONTH: Final = Month(year=2999, month=12)
+"""The months that may be asked for: far from the ends of what a calendar can count."""
+
+
 def month_of(at: datetime, zone: ZoneInfo) -> Month:
     """Give the month in which an instant lies at the site."""
     local = at.astimezone(zone)
@@ -85,12 +90,12 @@ def parse_month(text: str) -> Month:
         TimeBankError: it is none.
     """
     found = _MONTH.fullmatch(text.strip())
-    try:
-        if found is not None:
-            return Month(year=int(found[1]), month=int(found[2]))
-    except ValueError as error:
-        raise TimeBankError(f"month {text[:20]!r}: {error}") from error
-    raise TimeBankError(f"{text[:20]!r} is no month; write one such as 2026-11")
+    if found is None:
+        raise TimeBankError(f"{text[:20]!r} is no month; write one such as 2026-11")
+    year = int(found[1])
+    if not FIRST_MONTH.year <= year <= LAST_MONTH.year:
+        raise TimeBankError(f"month {text[:20]!r}: write one from {FIRST_MONTH} to {LAST_MONTH}")
+    return Month(year=year, month=int(found[2]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

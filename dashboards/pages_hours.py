@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from access.model import Plan
 from access.presence_hours import NotOverError, PresenceMonth
 from access.time_bank import (
+    FIRST_MONTH,
     MOST_MINUTES,
     Month,
     OverdrawnError,
@@ -133,6 +134,8 @@ def _this_month() -> Month:
 
 
 def _before(month: Month) -> Month | None:
+    if month <= FIRST_MONTH:
+        return None
     if month.month > 1:
         return Month(year=month.year, month=month.month - 1)
-    return Month(year=month.year - 1, month=12) if month.year > 1 else None
+    return Month(year=month.year - 1, month=12)

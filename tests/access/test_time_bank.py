@@ -253,3 +253,20 @@ def test_a_statement_goes_from_what_there_was_to_what_there_is() -> None:
     assert (found.opening, found.closing) == (15, 35)
     assert [found.total(cause) for cause in Cause] == [90, -10, -60]
     assert statement_of(ZOE, NOVEMBER, 15, []).closing == 15
+
+
+@pytest.mark.parametrize("text", ["0001-01", "1999-12", "3000-01", "9998-12", "9999-12"])
+def test_a_month_at_the_ends_of_the_calendar_is_refused_before_it_is_counted(text: str) -> None:
+    with pytest.raises(TimeBankError, match=r"from 2000-01 to 2999-12"):
+        parse_month(text)
+
+
+@pytest.mark.parametrize("text", ["2000-01", "2999-12"])
+def test_the_first_and_the_last_month_can_be_counted(text: str) -> None:
+    span = parse_month(text).span(PARIS)
+    assert span.start < span.end
+
+
+def test_a_month_without_one_after_it_is_none() -> None:
+    with pytest.raises(ValueError, match="has no year after it"):
+        Month(year=9999, month=1)
