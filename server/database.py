@@ -2,9 +2,11 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
 
@@ -32,14 +34,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from access.instants import utc
 
-BUSY_S: Final = 30
-"""How long a statement waits for another writer, in seconds."""
+BUSY_S: Final = 20
+"""How long a statement waits for another writer, in seconds; less than a watchdog's patience."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MODE: Final = "gardien_mode"
 _PRIVATE: Final = 0o600
 _MOMENT_MS: Final = 50
+_PART: Final = 1024 * 1024
 
 _BEGIN: Final = {
     "write": ("PRAGMA query_only = 0", "BEGIN IMMEDIATE"),
@@ -74,9 +77,10 @@ class DatabaseError(OSError):
 
 
 class DiskError(DatabaseError):
-    """The disk failed to write or to sync. What it says afterwards can't be believed: stop.
+    """The disk failed to read, to write or to sync; and may go on as if it had not.
 
-    A second fsync may well succeed with the data gone, as PostgreSQL learnt in 2018.
+    After a failed fsync a second one may well succeed with the data gone, as PostgreSQL learnt in
+    2018. So SQLite's log is written anew before the next transaction that writes.
     """
 
 
@@ -116,6 +120,9 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        # How often the disk has failed, and how often it had when the log was last written anew.
+        self._failures, self._renewed_after = 0, -1
+        self._renewing = threading.Lock()
         self._writing = engine.execution_options(**{_MODE: "write"})
         self._reading = engine.execution_options(**_reading_options(engine))
 
@@ -142,10 +149,12 @@ class Database:
         Raises:
             DatabaseError: not now; nothing was written. One exception: where the connection to
                 PostgreSQL broke during the commit, it may have been.
-            DiskError: the disk failed; nothing more can be promised.
+            DiskError: the disk failed. Nothing counts now; should this process end before it has
+                written again, the transaction may be there after all.
             ConflictError: a row is there already or breaks a rule; nothing was written.
             DatabaseFaultError: the database is damaged or has another schema.
         """
+        self._renew()
         with self._our_errors(), self._writing.begin() as connection:
             yield connection
 
@@ -224,7 +233,55 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            _raise_ours(self.name, error, may_write=may_write)
+            try:
+                _raise_ours(self.name, error, may_write=may_write)
+            except DiskError:
+                self._failures += 1
+                raise
+
+    def _renew(self) -> None:
+        """See that all of SQLite's log is on the disk, before the first change since it was opened.
+
+        And before the first one after an error of the disk. A sync that failed, in this process or
+        in one before it, leaves a part of the log that programs can read and the disk never got;
+        what is written behind it would be lost with it when the power is cut.
+
+        Raises:
+            DatabaseError: not now.
+            DiskError: the disk refuses still.
+        """
+        if self._renewed_after == self._failures or not self.is_sqlite:
+            return
+        with self._renewing, self._our_renewal_errors(), self._held() as file:
+            failures = self._failures
+            if self._renewed_after != failures:
+                _write_anew(f"{file}-wal")
+                self._renewed_after = failures
+
+    @contextmanager
+    def _held(self) -> Iterator[str]:
+        """Keep others from writing, without writing oneself; give the path of SQLite's file."""
+        with closing(self.engine.raw_connection()) as pooled:
+            driver: Any = pooled.driver_connection
+            try:
+                for statement in _BEGIN["write"]:
+                    driver.execute(statement).close()
+                yield str(self.engine.url.database)
+            finally:
+                driver.rollback()
+
+    @contextmanager
+    def _our_renewal_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            _raise_sqlite(self.name, error, error, may_write=True)
+        except SQLAlchemyError as error:
+            _raise_ours(self.name, error, may_write=True)
+        except OSError as error:
+            raise DiskError(
+                f"{self.name}: {_NOT_NOW[sqlite3.SQLITE_IOERR]} ({error.strerror})"
+            ) from error
 
 
 def open_database(url: str, *, password: str | None = None) -> Database:
@@ -335,7 +392,7 @@ def _raise_ours(name: str, error: SQLAlchemyError, *, may_write: bool) -> NoRetu
 
 
 def _raise_sqlite(
-    name: str, cause: sqlite3.Error, error: SQLAlchemyError, *, may_write: bool
+    name: str, cause: sqlite3.Error, error: Exception, *, may_write: bool
 ) -> NoReturn:
     # The lowest byte is the primary code: https://sqlite.org/rescode.html
     code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -347,6 +404,33 @@ def _raise_sqlite(
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         raise DatabaseFaultError(f"{name} is damaged; restore a backup ({_line(cause)})") from error
     raise DatabaseFaultError(f"{name}: {_line(cause)}") from error
+
+
+def _write_anew(log: str) -> None:
+    """Write what programs see of a log to the disk once more, in place, and sync it and its name.
+
+    Nothing changes by it: what is there already is written as it is. SQLite itself overlooks it
+    when the folder can't be synced. Nobody else may be writing.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    with suppress(FileNotFoundError), _opened(log, os.O_RDWR) as file:
+        offset = 0
+        while part := os.pread(file, _PART, offset):
+            offset += os.pwrite(file, part, offset)
+        os.fdatasync(file)
+    with _opened(str(Path(log).parent), os.O_RDONLY | os.O_DIRECTORY) as folder:
+        os.fsync(folder)
+
+
+@contextmanager
+def _opened(path: str, flags: int) -> Iterator[int]:
+    descriptor = os.open(path, flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _line(error: BaseException | None) -> str:

@@ -187,7 +187,7 @@ def test_only_the_owner_may_read_the_file(sqlite_database: Database, sqlite_file
         ("synchronous", 2),
         ("foreign_keys", 1),
         ("secure_delete", 1),
-        ("busy_timeout", 30_000),
+        ("busy_timeout", 20_000),
         ("recursive_triggers", 1),
     ],
 )
