@@ -4,11 +4,27 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Final
 
-from tests.torture import door_kills, power_cuts, sick_disks
+from tests.torture import (
+    door_kills,
+    half_dead,
+    power_cuts,
+    server_disks,
+    server_kills,
+    server_postgres,
+    sick_disks,
+)
 from tests.torture.report import Torment
 
 TORMENTS: Final[Sequence[Torment]] = tuple(
-    chain(door_kills.every(), power_cuts.every(), sick_disks.every())
+    chain(
+        door_kills.every(),
+        power_cuts.every(),
+        sick_disks.every(),
+        server_kills.every(),
+        server_disks.every(),
+        server_postgres.every(),
+        half_dead.every(),
+    )
 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from tests.torture.place import ROOT, NotSoError
+from tests.torture.place import ROOT, NotSoError, environment
 
 _CALLS: Final = "openat,pwrite64,write,fdatasync,fsync,ftruncate,unlink,rename,fallocate"
 _SYNCS: Final = frozenset({"fsync", "fdatasync"})
@@ -66,7 +66,11 @@ def record(
         ["--seccomp-bpf"] if refused is None else [f"--inject=fdatasync:error=EIO:when={refused}"]
     )
     done = subprocess.run(
-        ["strace", *options, f"-o{log}", *command], cwd=ROOT, capture_output=True, check=False
+        ["strace", *options, f"-o{log}", *command],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        check=False,
     )
     if done.returncode != 0:
         raise NotSoError(f"the program failed: {done.stderr.decode(errors='replace')[-1000:]}")

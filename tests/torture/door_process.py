@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.settings import DoorUnitSettings, load_door_settings
-from tests.torture.place import ROOT, NotSoError, wait_for
+from tests.torture.place import ROOT, NotSoError, environment, wait_for
 
 PROGRAM: Final = "tests.torture.traced_door"
 UNLOCKED: Final = 1
@@ -141,7 +141,7 @@ class DoorProcess:
         kill: str = "never:0",
         more: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        env = os.environ | {
+        env = environment() | {
             "GARDIEN_TORTURE_TRACE": str(self._trace),
             "GARDIEN_TORTURE_PIN": str(self.settings.hardware.lock.pin),
             "GARDIEN_TORTURE_OUTBOX": str(self.settings.outbox),

@@ -32,8 +32,15 @@ GUARDIAN: Final = MemberId("zoe")
 PEOPLE: Final = 4
 """Members at each door."""
 
+_BYTECODE: Final = ROOT / "tests" / "out" / "bytecode"
 _ZONE: Final = ZoneInfo("Europe/Paris")
 _READERS: Final = ("in", "out")
+
+
+def environment() -> dict[str, str]:
+    """Give the environment of the programs: compiled modules are kept, so that they start soon."""
+    ours = {key: one for key, one in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return ours | {"PYTHONPYCACHEPREFIX": str(_BYTECODE)}
 
 
 class NotSoError(AssertionError):
@@ -163,6 +170,7 @@ class Place:
             self._running[name] = subprocess.Popen(
                 [sys.executable, "-m", "gardien", "--data", str(self.path), name],
                 cwd=ROOT,
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -110,7 +110,7 @@ def _writer(path: Path, seed: str, steps: int) -> list[str]:
 # A disk of ours.
 
 
-def _memory(run: Run) -> Path:
+def memory(run: Run) -> Path:
     """Where files are quick: the disk is modelled, so no real one need be waited for."""
     memory = Path("/dev/shm")  # noqa: S108 (the folders made there are private)
     return memory if os.access(memory, os.W_OK) else run.folder
@@ -118,7 +118,7 @@ def _memory(run: Run) -> Path:
 
 def _logged(run: Run, number: int, refused: str | None = None) -> list[Call]:
     """Give all that a writer did to its disk, and which syncs it refused."""
-    with tempfile.TemporaryDirectory(dir=_memory(run)) as folder:
+    with tempfile.TemporaryDirectory(dir=memory(run)) as folder:
         home = Path(folder) / "home"
         home.mkdir()
         steps = min(_STEPS, 20 + run.count)
@@ -171,7 +171,7 @@ def _lying(log: list[Call], point: int, lies_from: int) -> Disk:
 def _look_at_cut(
     run: Run, disk: Disk, dice: random.Random, where: str, outcome: Outcome, *, is_honest: bool
 ) -> None:
-    with tempfile.TemporaryDirectory(dir=_memory(run)) as folder:
+    with tempfile.TemporaryDirectory(dir=memory(run)) as folder:
         disk.cut(Path(folder), dice)
         if not is_honest and dice.random() < 0.3:
             _rot(Path(folder), dice)

@@ -133,7 +133,7 @@ def _small_disk(place: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(place)], check=True)
 
 
-def _fill(disk: Path) -> None:
+def fill(disk: Path) -> None:
     """Take all the room that there is."""
     with (disk / "fat").open("ab", buffering=0) as fat, contextlib.suppress(OSError):
         for size in (_BITE, 4096, 1):
@@ -166,13 +166,13 @@ def _fill_disk(
     door.wait_until_there()
     wait_for(lambda: is_opened(present(door, MEMBER)) or not door.is_alive, "a member comes in")
     check(where, f"it died: {door.log.read_text()[-500:]}", is_so=door.is_alive)
-    _fill(disk)
+    fill(disk)
     _until_refused(door, MEMBER, watch, where, outcome)
     check(where, "no alarm", is_so="only staff and guardians come in" in door.log.read_text())
     is_in = is_opened(present(door, GUARDIAN))
     check(where, "the reserve does not admit a guardian", is_so=is_in)
     watch.check(where)
-    _fill(disk)
+    fill(disk)
     _until_refused(door, GUARDIAN, watch, where, outcome, more=disk)
     check(where, "nobody gets out", is_so=is_opened(present(door, MEMBER, "out")))
     watch.check(where, is_exit=True)
@@ -203,7 +203,7 @@ def _until_refused(
             return
         outcome.count("entries on a full disk")
         if more is not None:
-            _fill(more)
+            fill(more)
     outcome.failures.append(f"{where}: nobody is ever refused")
 
 

@@ -18,6 +18,14 @@ NAMES = (
     "failing-sync",
     "full-disk",
     "stuck-loop",
+    "server-kill",
+    "broker-kill",
+    "server-full-disk",
+    "server-failing-sync",
+    "server-refused-cut",
+    "server-locked",
+    "postgres-stop",
+    "half-dead",
 )
 
 
@@ -69,6 +77,48 @@ def test_on_a_full_disk_all_get_out_and_guardians_come_in(tmp_path: Path) -> Non
 
 def test_a_stuck_loop_is_noticed_ended_made_safe_and_started_again(tmp_path: Path) -> None:
     expect_well("stuck-loop", tmp_path, is_full=False)
+
+
+def test_a_server_killed_20_times_has_all_that_it_acknowledged_and_answered(
+    tmp_path: Path,
+) -> None:
+    expect_well("server-kill", tmp_path, is_full=False)
+
+
+def test_nothing_is_lost_by_a_broker_that_is_killed_or_forgets_its_sessions(tmp_path: Path) -> None:
+    expect_well("broker-kill", tmp_path, is_full=False)
+
+
+def test_a_server_on_a_full_disk_acknowledges_nothing_and_goes_on_with_room(
+    tmp_path: Path,
+) -> None:
+    expect_well("server-full-disk", tmp_path, is_full=False)
+
+
+def test_a_server_whose_sync_fails_acknowledges_nothing_that_is_not_saved(tmp_path: Path) -> None:
+    expect_well("server-failing-sync", tmp_path, is_full=False)
+
+
+def test_what_the_ledger_took_in_after_a_refused_sync_is_there_after_20_power_cuts(
+    tmp_path: Path,
+) -> None:
+    expect_well("server-refused-cut", tmp_path, is_full=False)
+
+
+def test_while_the_database_is_locked_doors_decide_by_themselves(tmp_path: Path) -> None:
+    expect_well("server-locked", tmp_path, is_full=False)
+
+
+def test_when_postgresql_stops_in_mid_commit_the_ledger_has_everything_once(
+    tmp_path: Path,
+) -> None:
+    expect_well("postgres-stop", tmp_path, is_full=False)
+
+
+def test_a_door_whose_server_or_line_is_half_dead_decides_and_uses_no_late_grant(
+    tmp_path: Path,
+) -> None:
+    expect_well("half-dead", tmp_path, is_full=False)
 
 
 @pytest.mark.torture

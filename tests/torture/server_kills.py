@@ -1,0 +1,205 @@
+"""The server killed with -9 again and again under load, and the broker, and one that forgets.
+
+After each kill the ledger holds all that any door was told: each record that was acknowledged,
+each answer that was given; and what follows from the ledger is what a replay of it gives.
+"""
+
+import random
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+from access.journal import ChainError
+from server.database import DatabaseError
+from tests.torture.audit import Audit
+from tests.torture.door_process import no_strace, strace
+from tests.torture.place import NotSoError, accepts, wait_for
+from tests.torture.report import Outcome, Run, Torment
+from tests.torture.server_load import LoadDoor, crowd
+from tests.torture.server_place import ServerPlace, no_mosquitto
+
+PLACES: Final = 2
+"""How many places suffer side by side."""
+
+DOORS: Final = ("d1", "d2", "d3")
+ERRORS: Final = (NotSoError, ChainError, DatabaseError, sqlite3.Error, OSError)
+"""What a round may end with that failed."""
+
+_PATIENCE_S: Final = 0.4
+"""Doors decide by themselves sooner than real ones: more happens."""
+
+_LONGEST_S: Final = 3.0
+_CALLS: Final = {"pwrite64": 120, "fdatasync": 40, "sendto": 40}
+"""System calls before which the server is killed, and up to which one of them."""
+
+_FLOOD: Final = 1_500
+
+
+def doors_of(run: Run, *where: object) -> list[random.Random]:
+    """Give the choices of each door of a place."""
+    return [run.dice(*where, door) for door in DOORS]
+
+
+@dataclass(slots=True, kw_only=True)
+class Victim:
+    """One place, and what is known of it so far."""
+
+    number: int
+    run: Run
+    place: ServerPlace
+    can_trace: bool
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def torture(self, rounds: int) -> Outcome:
+        """Kill its server so often, look at what is left each time, and at the end at all."""
+        dice = doors_of(self.run, self.number)
+        try:
+            self.place.start()
+            with crowd(self.place, dice, patience_s=_PATIENCE_S) as doors:
+                self._kill(self.place, doors, rounds)
+        except ERRORS as error:
+            self.outcome.failures.append(f"place {self.number}: {error!r}")
+        return self.outcome
+
+    def _kill(self, place: ServerPlace, doors: list[LoadDoor], rounds: int) -> None:
+        audit = Audit(doors, self.outcome)
+        place.kill("server")
+        place.let_go()
+        for number in range(1, rounds + 1):
+            where = f"place {self.number}, round {number}"
+            how = self._kill_somehow(place, self.run.dice(self.number, number))
+            self.outcome.count(f"killed {how}")
+            place.look_at_copy(audit, f"{where} ({how})")
+            self.outcome.rounds += 1
+            self.run.done(1)
+        place.start_server()
+        place.bring_home(doors, audit, self.outcome)
+        place.check_verify(self.outcome)
+
+    def _kill_somehow(self, place: ServerPlace, dice: random.Random) -> str:
+        """Start the server and kill it at a moment or at a call that the dice choose."""
+        kind = dice.random()
+        if kind < 0.15:
+            place.launch("server")
+            time.sleep(dice.uniform(0, 0.8))
+            place.kill("server")
+            return "while it starts"
+        if kind < 0.6 or not self.can_trace:
+            place.start_server()
+            time.sleep(dice.uniform(0, 0.8))
+            place.kill("server")
+            return "at a moment"
+        call = dice.choice(sorted(_CALLS))
+        number = dice.randint(1, _CALLS[call])
+        place.start_server(strace(f"{call}:signal=SIGKILL:when={number}", trace=call))
+        ends_at = time.monotonic() + _LONGEST_S
+        while place.is_alive("server") and time.monotonic() < ends_at:
+            time.sleep(0.005)
+        self.outcome.count("calls not reached in time", int(place.is_alive("server")))
+        place.kill("server")
+        return f"before {call}"
+
+
+def kill_servers(run: Run) -> Outcome:
+    """Kill the servers of some places side by side."""
+    begun, outcome, can_trace = time.monotonic(), Outcome(), not no_strace()
+    shares = [len(range(number, run.count, PLACES)) for number in range(PLACES)]
+    with ExitStack() as stack:
+        # One after the other: what brings a database up to date may run once in a process.
+        victims = [
+            Victim(
+                number=number,
+                run=run,
+                place=stack.enter_context(ServerPlace(run.folder / f"p{number}", DOORS)),
+                can_trace=can_trace,
+            )
+            for number, share in enumerate(shares)
+            if share
+        ]
+        pool = stack.enter_context(ThreadPoolExecutor(PLACES))
+        for part in pool.map(Victim.torture, victims, shares):
+            outcome.join(part)
+    outcome.facts["kills a minute"] = round(outcome.rounds * 60 / (time.monotonic() - begun), 1)
+    return outcome
+
+
+# The broker.
+
+
+def hurt_brokers(run: Run) -> Outcome:
+    """Kill the broker, let it forget its sessions, or have it keep what a server does not read."""
+    outcome = Outcome()
+    try:
+        with ServerPlace(run.folder / "p", DOORS) as place:
+            place.start()
+            with crowd(place, doors_of(run), patience_s=_PATIENCE_S) as doors:
+                audit = Audit(doors, outcome)
+                for number in range(1, run.count + 1):
+                    _hurt_broker(run, place, doors, number, outcome)
+                    audit.look(place.inside.database, f"round {number}")
+                    outcome.rounds += 1
+                    run.done(1)
+                place.bring_home(doors, audit, outcome)
+    except ERRORS as error:
+        outcome.failures.append(repr(error))
+    return outcome
+
+
+def _hurt_broker(
+    run: Run, place: ServerPlace, doors: list[LoadDoor], number: int, outcome: Outcome
+) -> None:
+    """Kill it; every second one forgets; of ten the second one is flooded first."""
+    dice = run.dice("broker", number)
+    if number % 10 == 2:
+        _flood(place, doors, outcome)
+    time.sleep(dice.uniform(0, 1.0))
+    known = place.ups
+    place.kill("broker")
+    wait_for(lambda: not accepts(place.port), "the broker is gone")
+    time.sleep(dice.uniform(0, 0.6))
+    if number % 2 == 0:
+        place.forget_sessions()
+        outcome.count("brokers that forgot")
+    place.start_broker()
+    wait_for(lambda: place.ups > known, "the server is connected again")
+    outcome.count("brokers killed")
+
+
+def _flood(place: ServerPlace, doors: list[LoadDoor], outcome: Outcome) -> None:
+    """Let each door record at once far more than it sends ahead, while the server stands still."""
+    with place.frozen("server"):
+        for door in doors:
+            door.record_many(_FLOOD)
+        time.sleep(0.5)
+    outcome.count("records made while the server stood still", _FLOOD * len(doors))
+
+
+SERVER_KILLS: Final = Torment(
+    name="server-kill",
+    faults=("F1", "F11"),
+    says="a server killed with -9 under load has every record that it acknowledged and every "
+    "answer that it gave, each once; who is inside is what a replay of the ledger gives",
+    full=1000,
+    few=20,
+    run=kill_servers,
+    missing=no_mosquitto,
+)
+BROKER_KILLS: Final = Torment(
+    name="broker-kill",
+    faults=("F3", "F4", "F5"),
+    says="a broker is killed, forgets its sessions, or has a server that reads nothing: doors "
+    "decide by themselves, nothing is lost, all is handed in",
+    full=100,
+    few=2,
+    run=hurt_brokers,
+    missing=no_mosquitto,
+)
+
+
+def every() -> Iterator[Torment]:
+    """Give the torments of this module."""
+    yield from (SERVER_KILLS, BROKER_KILLS)
