@@ -67,6 +67,11 @@ class Month:
         years, month = divmod(self.month, 12)
         return Month(year=self.year + years, month=month + 1)
 
+    def before(self) -> "Month":
+        """Give the month before it."""
+        years, month = divmod(self.month - 2, 12)
+        return Month(year=self.year + years, month=month + 1)
+
     def span(self, zone: ZoneInfo) -> Span:
         """Give its span: from its first midnight at the site to that of the next month."""
         return Span(start=_first_instant(self, zone), end=_first_instant(self.next(), zone))

@@ -1,11 +1,12 @@
-"""The curve of the day: from samples to a line of steps, and to coordinates of a drawing."""
+"""The curve of a day or a month: from samples to a line of steps, and to places in a drawing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from access.calendar import instant
 from server.history import Sample
 
 _LEFT: Final = 34
@@ -15,14 +16,20 @@ _BOTTOM: Final = 24
 _EARLIEST: Final = timedelta(hours=7)
 """Where the drawing starts, unless somebody was inside before."""
 
-_HOUR: Final = timedelta(hours=1)
+HOUR: Final = timedelta(hours=1)
+"""Between two samples in the curve of a month."""
+
+_DAY: Final = timedelta(days=1)
+_EVERY_D: Final = 7
+"""How many days lie between two labels of a month."""
+
 _STEPS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 _MOST_LINES: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """One hour: the most people that were present in it, and at its end."""
+    """One hour, or one day: the most people that were present in it, and at its end."""
 
     start: datetime
     peak: int
@@ -31,13 +38,15 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """How many were inside through a day.
+    """How many were inside through a day, or a month.
 
     Attributes:
         start: where the curve starts.
-        end: the end of the day.
+        end: the end of the day or the month.
         now: up to when it is known.
-        points: when the number changed, and to what; the first one is at `start`.
+        points: when the number changed, and to what; the first one is at `start`. In a month: what
+            it was at the end of each hour in which it changed.
+        is_month: whether it is of a month.
     """
 
     start: datetime
@@ -46,6 +55,7 @@ class Curve:
     capacity: int
     points: tuple[tuple[datetime, int], ...]
     zone: ZoneInfo
+    is_month: bool = False
 
     @property
     def peak(self) -> int:
@@ -67,14 +77,28 @@ class Curve:
         """The same by the hour, for those who read a table."""
         return tuple(self._slots())
 
+    @property
+    def days(self) -> tuple[Slot, ...]:
+        """A month by the day: the most at the end of an hour, and at the end of the day."""
+        return tuple(self._day_slots())
+
+    def _day_slots(self) -> Iterator[Slot]:
+        start, before, points = self.start, 0, self.points[1:]
+        while start < self.now:
+            until = _next_midnight(start, self.zone)
+            within = [present for at, present in points if start < at <= until]
+            last = within[-1] if within else before
+            yield Slot(start=start, peak=max([before, *within]), last=last)
+            start, before = until, last
+
     def _slots(self) -> Iterator[Slot]:
         start, before = self.start, 0
         while start < self.now:
-            within = [present for at, present in self.points if start <= at < start + _HOUR]
+            within = [present for at, present in self.points if start <= at < start + HOUR]
             last = within[-1] if within else before
             # What was so at the turn of the hour counts for it, unless it changed right then.
             yield Slot(start=start, peak=max([before, *within]), last=last)
-            start, before = start + _HOUR, last
+            start, before = start + HOUR, last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +126,7 @@ class Drawn:
     Attributes:
         line: SVG path of the steps.
         area: SVG path of what lies below them.
-        hours: labels of the time axis.
+        ticks: labels of the time axis: hours, or days of the month.
         levels: labels of the other one, each with a line.
         capacity_y: where the line of the capacity is.
         now_x: where now is.
@@ -112,7 +136,7 @@ class Drawn:
     curve: Curve
     line: str
     area: str
-    hours: tuple[Label, ...]
+    ticks: tuple[Label, ...]
     levels: tuple[Label, ...]
     capacity_y: float
     now_x: float
@@ -145,7 +169,7 @@ def to_curve(
     busy = [at for at, present in points if present]
     shown = start + _EARLIEST
     if busy and busy[0] < shown:
-        shown = start + (busy[0] - start) // _HOUR * _HOUR
+        shown = start + (busy[0] - start) // HOUR * HOUR
     if now < shown:
         shown = start
     before = [present for at, present in points if at <= shown]
@@ -153,6 +177,38 @@ def to_curve(
     first = (shown, before[-1] if before else 0)
     return Curve(
         start=shown, end=end, now=now, capacity=capacity, points=(first, *later), zone=zone
+    )
+
+
+def to_month_curve(
+    samples: Sequence[Sample],
+    *,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    capacity: int,
+    zone: ZoneInfo,
+) -> Curve:
+    """Make the curve of a month of what was so at the end of each hour.
+
+    Args:
+        samples: in order of time, each at the start of the hour that it was the last of.
+        start: the first instant of the month.
+        end: the first instant after it.
+        now: the time.
+        capacity: the most that the site may hold.
+        zone: of the site.
+    """
+    known = min(now, end)
+    points = [(min(sample.at + HOUR, known), sample.present) for sample in samples]
+    return Curve(
+        start=start,
+        end=end,
+        now=known,
+        capacity=capacity,
+        points=((start, 0), *points),
+        zone=zone,
+        is_month=True,
     )
 
 
@@ -174,9 +230,8 @@ def draw(curve: Curve, size: Drawing) -> Drawn:
         curve=curve,
         line=line,
         area=f"{line}V{bottom}H{x(curve.start)}Z",
-        hours=tuple(
-            Label(text=f"{at.astimezone(curve.zone):%H}", x=x(at), y=size.height - 6)
-            for at in _whole_hours(curve, size.every_h)
+        ticks=tuple(
+            Label(text=text, x=x(at), y=size.height - 6) for at, text in _ticks(curve, size)
         ),
         levels=tuple(
             Label(text=str(level), x=_LEFT - 7, y=y(level))
@@ -196,12 +251,22 @@ def _steps(points: Sequence[tuple[float, float]], until: float) -> str:
     return f"M{x} {y}" + "".join(f"H{x}V{y}" for x, y in rest) + f"H{until}"
 
 
-def _whole_hours(curve: Curve, every_h: int) -> Iterator[datetime]:
+def _ticks(curve: Curve, size: Drawing) -> Iterator[tuple[datetime, str]]:
     at = curve.start
-    while at <= curve.end:
-        if at.astimezone(curve.zone).hour % every_h == 0:
-            yield at
-        at += _HOUR
+    while curve.is_month and at < curve.end:
+        day = at.astimezone(curve.zone).day
+        if day % _EVERY_D == 1:
+            yield at, str(day)
+        at = _next_midnight(at, curve.zone)
+    while not curve.is_month and at <= curve.end:
+        if at.astimezone(curve.zone).hour % size.every_h == 0:
+            yield at, f"{at.astimezone(curve.zone):%H}"
+        at += HOUR
+
+
+def _next_midnight(at: datetime, zone: ZoneInfo) -> datetime:
+    tomorrow = at.astimezone(zone).date() + _DAY
+    return instant(datetime.combine(tomorrow, time()), zone, is_end=False)
 
 
 def _levels(capacity: int, top: int) -> Iterator[int]:

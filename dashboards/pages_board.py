@@ -1,16 +1,17 @@
-"""The live board, the screen for the hall, the curve of the day, and the streams behind them."""
+"""The live board, the screen for the hall, the curves, and the streams behind them."""
 
 from datetime import datetime, time, timedelta
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, abort, render_template, request
 
 from access.calendar import instant
 from access.instants import utc
-from dashboards.curve import Curve, Drawing, draw, to_curve
+from access.time_bank import FIRST_MONTH, Month, TimeBankError, month_of, parse_month
+from dashboards.curve import HOUR, Curve, Drawing, draw, to_curve, to_month_curve
 from dashboards.live import TooManyStreamsError
 from dashboards.pages_orders import powers
 from dashboards.parts import parts, site, site_id, zone
-from server.history import HistoryError
+from server.history import RAW_KEPT, HistoryError, Retention
 
 board_pages = Blueprint("board", __name__)
 
@@ -46,15 +47,27 @@ def live_numbers() -> Response:
 
 @board_pages.get("/curve")
 def curve() -> str:
-    """Show the curve of the day, with the same as a table."""
+    """Show the curve of the day, or of the month that is asked for, with the same as a table."""
+    month = _asked_month()
+    if month is not None:
+        return render_template(
+            "month.html",
+            month=month,
+            curve=_month_curve(month),
+            before=month.before() if month > FIRST_MONTH else None,
+            after=month.next() if month < month_of(parts().clock.now(), zone()) else None,
+        )
     found = _curve()
-    return render_template("curve.html", curve=found, day=found.start if found else _midnight())
+    this_month = month_of(parts().clock.now(), zone())
+    day = found.start if found else _midnight()
+    return render_template("curve.html", curve=found, day=day, month=this_month)
 
 
 @board_pages.get("/curve.svg")
 def curve_svg() -> Response:
-    """Draw the curve of the day."""
-    found = _curve()
+    """Draw the curve of the day, or of the month that is asked for."""
+    month = _asked_month()
+    found = _curve() if month is None else _month_curve(month)
     is_narrow = request.args.get("narrow") is not None
     drawn = None if found is None else draw(found, _NARROW if is_narrow else _WIDE)
     size = _NARROW if is_narrow else _WIDE
@@ -88,6 +101,42 @@ def _curve() -> Curve | None:
         samples,
         start=start,
         end=instant(tomorrow, zone(), is_end=False),
+        now=now,
+        capacity=site().capacity,
+        zone=zone(),
+    )
+
+
+def _asked_month() -> Month | None:
+    """Read the month that is asked for, if one is; there is none after this one."""
+    asked = request.args.get("month")
+    try:
+        month = None if asked is None else parse_month(asked)
+    except TimeBankError:
+        abort(404)
+    if month is not None and month > month_of(parts().clock.now(), zone()):
+        abort(404)
+    return month
+
+
+def _month_curve(month: Month) -> Curve | None:
+    """Read the curve of a month, hour by hour; None when the history is away."""
+    span, now = month.span(zone()), parts().clock.now()
+    is_raw = span.start >= now - RAW_KEPT
+    try:
+        samples = parts().history.occupancy(
+            site_id(),
+            start=span.start,
+            end=span.end,
+            step=HOUR,
+            retention=Retention.RAW if is_raw else Retention.HOURLY,
+        )
+    except HistoryError:
+        return None
+    return to_month_curve(
+        samples,
+        start=span.start,
+        end=span.end,
         now=now,
         capacity=site().capacity,
         zone=zone(),

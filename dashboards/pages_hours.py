@@ -40,7 +40,7 @@ def page() -> str:
     return render_template(
         "hours.html",
         statement=found,
-        before=_before(found.month),
+        before=found.month.before() if found.month > FIRST_MONTH else None,
         after=found.month.next() if found.month < _this_month() else None,
         presence=_presence(found.month),
         key=secrets.token_urlsafe(12),
@@ -131,11 +131,3 @@ def _asked_month() -> Month:
 
 def _this_month() -> Month:
     return month_of(parts().clock.now(), zone())
-
-
-def _before(month: Month) -> Month | None:
-    if month <= FIRST_MONTH:
-        return None
-    if month.month > 1:
-        return Month(year=month.year, month=month.month - 1)
-    return Month(year=month.year - 1, month=12)

@@ -15,12 +15,14 @@ from sqlalchemy import (
     Engine,
     MetaData,
     PrimaryKeyConstraint,
+    ScalarSelect,
     Select,
     String,
     Table,
     Text,
     delete,
     func,
+    literal,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -215,11 +217,19 @@ def _within(
     measurement: Measurement, asked: Range, retention: Retention
 ) -> tuple[ColumnElement[bool], ...]:
     return (
+        *_of(measurement, asked, retention),
+        history_point.c.at_us >= asked.start_us,
+        history_point.c.at_us < asked.end_us,
+    )
+
+
+def _of(
+    measurement: Measurement, asked: Range, retention: Retention
+) -> tuple[ColumnElement[bool], ...]:
+    return (
         history_point.c.measurement == measurement.value,
         history_point.c.retention == retention.value,
         history_point.c.site == asked.site,
-        history_point.c.at_us >= asked.start_us,
-        history_point.c.at_us < asked.end_us,
     )
 
 
@@ -232,20 +242,46 @@ def _changes(asked: Range, retention: Retention) -> Select[tuple[int, Any]]:
 
 
 def _last(asked: Range, retention: Retention) -> Select[tuple[int, Any]]:
-    """Give the last row of each step, with the time that its step starts."""
+    """Give the last row of each step, with the time that its step starts.
+
+    Goes from the last row of a step straight to that of the step before it which has one, so that a
+    month costs the same in a place where much happens as where little does.
+    """
     at_us = history_point.c.at_us
-    begins = asked.start_us + (at_us - asked.start_us) // asked.step_us * asked.step_us
-    stepped = (
-        select(at_us, begins.label("begins"), history_point.c.fields)
-        .where(*_within(Measurement.OCCUPANCY, asked, retention))
-        .subquery()
+    is_first = at_us >= asked.start_us
+    ends = literal(asked.end_us, BigInteger)
+    lasts = select(_one(at_us, asked, retention, is_first, at_us < ends).label("at_us")).cte(
+        "lasts", recursive=True
     )
-    backwards = func.row_number().over(
-        partition_by=stepped.c.begins, order_by=stepped.c.at_us.desc()
-    )
-    ranked = select(stepped.c.begins, stepped.c.fields, backwards.label("rank")).subquery()
+    before = _one(at_us, asked, retention, is_first, at_us < _begins(asked, lasts.c.at_us))
+    lasts = lasts.union_all(select(before).where(lasts.c.at_us.is_not(None)))
+    fields = _one(history_point.c.fields, asked, retention, at_us == lasts.c.at_us)
     return (
-        select(ranked.c.begins, ranked.c.fields).where(ranked.c.rank == 1).order_by(ranked.c.begins)
+        select(_begins(asked, lasts.c.at_us), fields)
+        .where(lasts.c.at_us.is_not(None))
+        .order_by(lasts.c.at_us)
+    )
+
+
+def _begins(asked: Range, at_us: ColumnElement[int]) -> ColumnElement[int]:
+    """Give the time that the step starts in which another time lies."""
+    return asked.start_us + (at_us - asked.start_us) // asked.step_us * asked.step_us
+
+
+def _one(
+    column: ColumnElement[Any], asked: Range, retention: Retention, *where: ColumnElement[bool]
+) -> ScalarSelect[Any]:
+    """Give a column of the latest row of a site's occupancy that fits; nothing if none does.
+
+    A bound is given once: of two upper ones, the index may be searched by the wrong one.
+    """
+    return (
+        select(column)
+        .where(*_of(Measurement.OCCUPANCY, asked, retention), *where)
+        .order_by(history_point.c.at_us.desc())
+        .limit(1)
+        .correlate_except(history_point)
+        .scalar_subquery()
     )
 
 

@@ -236,6 +236,7 @@ def test_months_follow_each_other_without_gap_or_overlap(year: int, month: int, 
     one = Month(year=year, month=month)
     span, following = one.span(ZoneInfo(zone)), one.next().span(ZoneInfo(zone))
     assert span.end == following.start
+    assert one.next().before() == one
     assert month_of(span.start, ZoneInfo(zone)) == one
     assert month_of(following.start - timedelta(seconds=1), ZoneInfo(zone)) == one
 

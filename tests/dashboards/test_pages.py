@@ -129,6 +129,33 @@ def test_the_curve_is_drawn_and_is_a_table_too(browser_of: MakeBrowser) -> None:
     assert "20:00 23 22" in page
 
 
+def test_the_curve_of_a_month_is_drawn_and_is_a_table_too(browser_of: MakeBrowser) -> None:
+    browser = browser_of("salome")
+    assert "/curve?site=malakoff&amp;month=2026-11" in browser.text("/curve")
+    assert '<path class="line" d="M34.0 ' in browser.text("/curve.svg?month=2026-11")
+    page = words_of(browser.text("/curve?month=2026-11"))
+    assert "23/11/2026 0 0 24/11/2026 22 22" in page
+    assert "Le mois précédent" in page
+    assert "Le mois suivant" not in page
+
+
+def test_a_month_in_which_nobody_came_says_so(browser_of: MakeBrowser) -> None:
+    browser = browser_of("salome")
+    # Longer ago than raw points are kept: it is read from the hourly ones.
+    for month in ("2026-10", "2024-01"):
+        page = words_of(browser.text(f"/curve?month={month}"))
+        assert "Personne n'est venu ce mois-ci" in page
+        assert "Le mois suivant" in page
+        assert "Personne n'est venu" in browser.text(f"/curve.svg?month={month}")
+
+
+@pytest.mark.parametrize("month", ["2026-12", "2026-13", "november", "1999-12", "9999-12"])
+def test_a_month_that_cannot_be_shown_is_not_found(browser_of: MakeBrowser, month: str) -> None:
+    browser = browser_of("salome")
+    assert browser.get(f"/curve?month={month}").status_code == 404
+    assert browser.get(f"/curve.svg?month={month}").status_code == 404
+
+
 def test_guests_are_counted_in_and_out(place: Any, browser_of: MakeBrowser) -> None:
     browser = browser_of("claire")
     answer = browser.post("/watch/guests", change="5")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from random import Random
 from typing import Protocol
 from uuid import uuid4
 
@@ -193,6 +194,15 @@ def test_steps_are_counted_from_the_start_that_was_asked_for(
         (timedelta(), 9),
         (10 * MINUTE, 19),
     ]
+
+
+@pytest.mark.parametrize("step", [1, 7, 600, 86_400, 1_000_000])
+def test_steps_give_what_the_changes_give(history: History, site: SiteId, step: int) -> None:
+    dice = Random(step)  # noqa: S311 (not for secrets)
+    seconds = sorted(dice.sample(range(86_400), 200))
+    history.write([inside(site, MORNING + timedelta(seconds=s), s % 97) for s in seconds])
+    last = {s // step * step: s % 97 for s in seconds}
+    assert curve(history, site, timedelta(seconds=step)) == sorted(last.items())
 
 
 def test_a_reading_of_two_weeks_is_whole_and_has_nothing_twice(

@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+"""What the ledger's length costs: the intake, the pages and the followers, small ledger and large.
+
+In one run, on two installations with the same members and doors, whose ledgers have ten thousand
+records and as many as `--records` says, a year of them, all still with their persons:
+
+    intake     journals as they come over MQTT, 4 doors with 100 records each in a transaction
+    pages      the whole application answers: session, queries, templates
+    followers  each catches up over the last records, into the embedded history, or over HTTP
+
+Batches of the two ledgers are taken in turn, so that what else the machine does hits both alike.
+Ends with 1 when less than 5,000 records/s are committed, a record costs more than 1.3 times as much
+in the large ledger, a page takes 50 ms, or a follower does less than 5,000 records/s.
+
+    tests/bench/ledger_at_scale.py --records 10000000 --folder /var/tmp     (7 GB, a quarter hour)
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+if (ROOT := str(Path(__file__).parents[2])) not in sys.path:
+    sys.path.append(ROOT)
+
+from tests.bench.ledger_followers import FollowerRate, follow
+from tests.bench.ledger_place import DOORS, SITE, Place, browser, found, open_place
+from tests.bench.ledger_reporting import Reporting
+
+LEAST_PER_S = 5_000.0
+MOST_TIMES_SMALL = 1.3
+MOST_PAGE_MS = 50.0
+PER_DOOR = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """How long a page takes, in milliseconds: when all is read from disk, the middle, and p95."""
+
+    name: str
+    from_disk_ms: float
+    p50_ms: float
+    p95_ms: float
+    kilobytes: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What was measured; the costs are of one record in a batch, in microseconds."""
+
+    small: int
+    records: int
+    members: int
+    small_us: float
+    large_us: float
+    pages: list[Page]
+    followers: list[FollowerRate]
+
+    @property
+    def per_s(self) -> float:
+        return 1e6 / self.large_us
+
+    @property
+    def times_small(self) -> float:
+        return self.large_us / self.small_us
+
+    @property
+    def is_met(self) -> bool:
+        return (
+            self.per_s >= LEAST_PER_S
+            and self.times_small <= MOST_TIMES_SMALL
+            and all(page.p95_ms < MOST_PAGE_MS for page in self.pages)
+            and all(one.per_s >= LEAST_PER_S for one in self.followers)
+        )
+
+
+def measure(options: argparse.Namespace, folder: Path) -> Result:
+    """Make both installations and measure them."""
+    for name, records in (("small", options.small), ("large", options.records)):
+        found(folder / name, records=records, members=options.members)
+    with ExitStack() as stack:
+        small = stack.enter_context(open_place(folder / "small"))
+        large = stack.enter_context(open_place(folder / "large"))
+        followers = follow(large, options.follow)
+        pages = list(look(large, options.looks))
+        small_us, large_us = take_in(small, large, options.members, options.rounds)
+    return Result(
+        small=options.small,
+        records=options.records,
+        members=options.members,
+        small_us=small_us,
+        large_us=large_us,
+        pages=pages,
+        followers=followers,
+    )
+
+
+def take_in(small: Place, large: Place, members: int, rounds: int) -> tuple[float, float]:
+    """Take journals in, now here and now there; give what a record costs in each."""
+    pair = [
+        Reporting(place=place, site=SITE, doors=DOORS, members=members, each=PER_DOOR)
+        for place in (small, large)
+    ]
+    for reporting in pair:
+        reporting.take_in()
+    costs = [[reporting.take_in() for reporting in pair] for _ in range(rounds)]
+    here, there = (statistics.median(of) for of in zip(*costs, strict=True))
+    return here * 1e6, there * 1e6
+
+
+def look(place: Place, looks: int) -> Iterator[Page]:
+    """Look at each page again and again."""
+    month = place.installation.clock.now().strftime("%Y-%m")
+    paths = {
+        "a member's page": "/me",
+        "the live board": "/",
+        "a month's curve, drawn": f"/curve.svg?month={month}",
+        "a month's curve, as a table": f"/curve?month={month}",
+    }
+    with browser(place) as client:
+        for name, path in paths.items():
+            yield timed(name, place, looks, partial(whole, client, path))
+        yield timed("what /live sends", place, looks, partial(first_mark, client))
+
+
+def whole(client: FlaskClient, path: str) -> bytes:
+    """Open a page.
+
+    Raises:
+        RuntimeError: it is not shown.
+    """
+    answer = client.get(path)
+    if answer.status_code != HTTPStatus.OK:
+        raise RuntimeError(f"{path} answers {answer.status}")
+    return answer.get_data()
+
+
+def first_mark(client: FlaskClient) -> bytes:
+    """Open the stream of the board, and read on until it says how the board stands."""
+    with client.get("/live", buffered=False) as answer:
+        found = b""
+        for chunk in answer.iter_encoded():
+            found += chunk
+            if b"data:" in found:
+                break
+    return found
+
+
+def forget(place: Place) -> None:
+    """Let the database and the system forget what they hold of the files in memory."""
+    for database in (place.database, place.cursors):
+        database.checkpoint()
+        file = os.open(str(database.engine.url.database), os.O_RDONLY)
+        os.fsync(file)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(file)
+        database.engine.dispose()
+
+
+def timed(name: str, place: Place, looks: int, get: Callable[[], bytes]) -> Page:
+    """Time how long something takes that gives bytes: first when nothing of it is in memory."""
+    times, size = [], 0
+    get()
+    forget(place)
+    for _ in range(looks + 1):
+        start = time.perf_counter()
+        size = len(get())
+        times.append((time.perf_counter() - start) * 1e3)
+    first, *others = times
+    return Page(
+        name=name,
+        from_disk_ms=first,
+        p50_ms=statistics.median(others),
+        p95_ms=statistics.quantiles(others, n=20)[18],
+        kilobytes=size / 1e3,
+    )
+
+
+def machine() -> dict[str, str]:
+    """Say what it was measured on."""
+    return {
+        "cores": str(os.cpu_count()),
+        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "sqlalchemy": sa.__version__,
+    }
+
+
+def told(result: Result) -> str:
+    """Tell the result to people."""
+    rows = [
+        ", ".join(f"{name} {value}" for name, value in machine().items()),
+        f"{result.records:,} records beside {result.small:,}, {result.members:,} members",
+        "",
+        f"intake: {result.per_s:,.0f} records/s committed (at least {LEAST_PER_S:,.0f})",
+        f"    a record costs {result.large_us:.1f} us, and {result.small_us:.1f} us in the small",
+        f"    one: {result.times_small:.2f} times (at most {MOST_TIMES_SMALL})",
+        "",
+        f"pages, under {MOST_PAGE_MS:g} ms{'from disk':>22}{'p50':>9}{'p95':>9}",
+    ]
+    rows += [
+        f"{page.name:<34}{page.from_disk_ms:>9.1f}{page.p50_ms:>9.1f}{page.p95_ms:>9.1f} ms"
+        for page in result.pages
+    ]
+    rows += ["", f"{'catching up':<34}{'records':>12}{'records/s':>12}"]
+    rows += [f"{one.name:<34}{one.records:>12,}{one.per_s:>12,.0f}" for one in result.followers]
+    return "\n".join(rows)
+
+
+def to_json(result: Result) -> str:
+    """Tell the result to programs."""
+    figures = {"per_s": result.per_s, "times_small": result.times_small, "is_met": result.is_met}
+    return json.dumps({"machine": machine(), **asdict(result), **figures}, indent=2) + "\n"
+
+
+def parse_options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--records", type=int, default=100_000, help="of the large ledger (default 100000)"
+    )
+    parser.add_argument(
+        "--small", type=int, default=10_000, help="of the small one (default 10000)"
+    )
+    parser.add_argument("--members", type=int, default=1_000, help="who come and go (default 1000)")
+    parser.add_argument("--rounds", type=int, default=60, help="of intake (default 60)")
+    parser.add_argument("--looks", type=int, default=60, help="at each page (default 60)")
+    parser.add_argument(
+        "--follow", type=int, default=20_000, help="records to catch up over (default 20000)"
+    )
+    parser.add_argument("--folder", type=Path, help="on the disk to measure (default: temporary)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    options = parse_options(arguments)
+    folder = Path(tempfile.mkdtemp(prefix="gardien-bench-", dir=options.folder))
+    try:
+        result = measure(options, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    sys.stdout.write(f"{told(result)}\n")
+    if options.json is not None:
+        options.json.write_text(to_json(result))
+    return 0 if result.is_met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
