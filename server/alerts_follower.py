@@ -273,7 +273,8 @@ class AlertFollower(Follower):
                 settled = replace(one, stage=stage, due=now, error=target.error)
                 notifier_queue.move(connection, settled)
             notifier_queue.save(connection, after)
-            keep = max(_KEPT, self._rules.group)
+            # As long as it would be sent at all, so that one that begins again sends none twice.
+            keep = max(_KEPT, self._rules.group, self._rules.stale)
             notifier_queue.prune(connection, self.name, Stage.SENT, now - keep)
             notifier_queue.prune(connection, self.name, Stage.DEAD, now - _DEAD_KEPT)
         return after

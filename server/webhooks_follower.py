@@ -7,7 +7,6 @@ and sent again by hand.
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -29,8 +28,6 @@ from server.webhooks_settings import WebhookSettings
 _log = logging.getLogger(__name__)
 
 _READ: Final = 1_000
-_BREATH_S: Final = 0.002
-"""Between two requests while it catches up, so that a badge that is asked about goes first."""
 _NOTE_EVERY: Final = 200
 """After so many events the cursor is noted; so many may come twice after a crash."""
 _MOST_ASIDE: Final = 1_000
@@ -135,8 +132,7 @@ class WebhookFollower(Follower):
                 except PostRefusedError as error:
                     self._step_aside(some, keys, error)
                 told = some[-1].id
-                if start and self._is_batch:
-                    time.sleep(_BREATH_S)
+                self.breathe()
                 if start % _NOTE_EVERY == 0:
                     target = self._succeeded(target, told)
         finally:

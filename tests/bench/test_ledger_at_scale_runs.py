@@ -26,7 +26,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 def test_ledger_at_scale_measures_all_and_says_whether_it_is_met(tmp_path: Path) -> None:
     told = tmp_path / "told.json"
     few = ("--small", "500", "--records", "3000", "--members", "40", "--rounds", "3")
-    done = run(*few, "--looks", "4", "--follow", "300", "--json", str(told))
+    done = run(*few, "--looks", "4", "--follow", "300", "--decisions", "5", "--json", str(told))
     assert told.exists(), done.stderr
     result = json.loads(told.read_text())
     assert done.returncode == (0 if result["is_met"] else 1), done.stderr

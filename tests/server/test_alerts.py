@@ -399,6 +399,22 @@ def test_an_alert_of_long_ago_is_not_news(house: House, mail: MailServer) -> Non
     assert mail.told() == []
 
 
+def test_begun_again_at_zero_it_sends_nothing_twice(house: House, mail: MailServer) -> None:
+    follower = house.follower(STAFF, mail)
+    house.alert("door_forced", door="main")
+    catch_up(follower)
+    house.later(days=2)
+    house.alert("badge_revoked", door="main")
+    catch_up(follower)
+    before, notes = mail.told(), house.listed("staff", Stage.SENT)
+    assert len(before) == 4
+    with house.cursors.writing() as connection:
+        ledger.rewind(connection, name_of("staff"))
+    catch_up(house.follower(STAFF, mail))
+    assert mail.told() == before
+    assert house.listed("staff", Stage.SENT) == notes
+
+
 def test_an_address_of_apprise_is_told_without_names(
     house: House, receiver: Receiver, tmp_path: Path
 ) -> None:

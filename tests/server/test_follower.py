@@ -294,6 +294,41 @@ def test_it_follows_what_is_committed_while_it_runs(
     assert present(store.history)[-3:] == [1, 2, 3]
 
 
+def work(follower: HistoryFollower, least_s: float) -> float:
+    """Use the processor for so long, breathe, and give how long the breath was, in seconds."""
+    start = time.thread_time()
+    while time.thread_time() < start + least_s:
+        pass
+    before = time.monotonic()
+    follower.breathe()
+    return time.monotonic() - before
+
+
+def test_after_work_it_rests_for_longer_while_badges_are_read(place: Place, store: Store) -> None:
+    follower = place.follower(store.history)
+    work(follower, 0.01)
+    follower.wake()
+    assert work(follower, 0.01) >= 0.03
+
+
+def test_it_does_not_rest_while_nobody_is_at_a_door(place: Place, store: Store) -> None:
+    follower = place.follower(store.history)
+    assert min(work(follower, 0.02) for _ in range(5)) < 0.03
+
+
+def test_while_badges_are_read_it_works_in_small_pieces(
+    place: Place, people: People, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.follower._SMALL_BATCH", 3)
+    people.come(2)
+    follower = place.follower(store.history)
+    follower.wake()
+    assert follower.step() == 3
+    calm = place.follower(store.history)
+    assert calm.step() > 3
+    assert place.is_caught_up()
+
+
 class Refusing(EmbeddedHistory):
     """A history that fails by a fault, a number of times."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from runtime.broker import Broker, BrokerClient, embedded_broker, find_mosquitto
 from runtime.link import Incoming, LinkEvent, LinkUp, Outgoing, Wish
@@ -204,6 +204,21 @@ def test_a_door_that_goes_and_discovery_that_is_switched_off_are_taken_back(
         with announcing(broker, announcer(settings, notes, enabled=False)):
             assert wait_for(lambda: home.configs() == {})
             assert wait_for(lambda: known(notes) == set())
+
+
+def test_told_anew_after_its_notes_are_lost_it_is_the_same(
+    settings: ServerSettings, notes: Database, broker: Broker
+) -> None:
+    home = Home()
+    with linked(broker, "home", home.put, "homeassistant/#"):
+        with announcing(broker, announcer(settings, notes)):
+            assert wait_for(lambda: len(home.configs()) == 7)
+        before, noted = home.configs(), known(notes)
+        with notes.writing() as connection:
+            connection.execute(delete(schema.announced))
+        with announcing(broker, announcer(settings, notes)):
+            assert wait_for(lambda: known(notes) == noted)
+        assert home.configs() == before
 
 
 def test_it_reads_states_and_can_say_nothing_but_that_it_is_there(

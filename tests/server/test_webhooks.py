@@ -339,6 +339,23 @@ def test_a_batch_sent_again_has_the_same_id_and_body(house: House, receiver: Rec
     assert first[0]["webhook-id"] == second[0]["webhook-id"]
 
 
+def test_begun_again_at_zero_it_tells_the_same_in_the_same_order(
+    house: House, receiver: Receiver
+) -> None:
+    follower = house.follower()
+    follower.step()
+    for number in range(250):
+        house.happen("access.decided", {"door": "main", "number": number}, ALICE)
+    catch_up(follower)
+    told = [(headers["webhook-id"], body) for headers, body in receiver.posts]
+    assert len(told) == 250
+    with house.cursors.writing() as connection:
+        ledger.rewind(connection, NAME)
+    catch_up(house.follower())
+    again = [(headers["webhook-id"], body) for headers, body in receiver.posts[250:]]
+    assert again == told
+
+
 def test_a_wrong_secret_sends_nothing(house: House, receiver: Receiver) -> None:
     follower = house.follower()
     follower.step()
