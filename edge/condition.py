@@ -49,6 +49,7 @@ class Kept:
         ruled_at: when the newest lockdown or lift that was obeyed had been ordered.
         counters: the newest counter of each badge that it has seen.
         last_at: the time of its last record.
+        clock_doubt: why its clock was in doubt, if it was.
     """
 
     policy: Policy | None = None
@@ -59,6 +60,7 @@ class Kept:
     ruled_at: datetime | None = None
     counters: Mapping[BadgeDigest, int] = field(default_factory=dict)
     last_at: datetime | None = None
+    clock_doubt: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

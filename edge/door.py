@@ -9,12 +9,13 @@ from typing import Final, Literal
 
 from access.ids import BadgeDigest, RequestId
 from access.model import Policy, Reader
+from edge import timekeeping
 from edge.badges.counters import Counters, is_provable
 from edge.badges.enrolling import Enrolling
 from edge.badges.wish import Want, Wish
 from edge.condition import Kept, Rules, View
 from edge.contact import Leaf
-from edge.effects import Effect, PublishState, SendRequest, note
+from edge.effects import Effect, Keep, PublishState, SendRequest, note
 from edge.entrance import Entrance
 from edge.events import (
     BadgeRead,
@@ -79,8 +80,11 @@ class Door:
             ruled_at=kept.ruled_at,
         )
         self._time = Timekeeping(
-            may_leap=rules.clock_may_leap, is_unset=not rules.clock_is_kept, floor=kept.last_at
+            may_leap=rules.clock_may_leap,
+            floor=kept.last_at,
+            doubt=kept.clock_doubt if rules.clock_is_kept else timekeeping.UNSET,
         )
+        self._told_doubt: str | None = None
         self._counters = Counters(newest=dict(kept.counters))
         self._gesture = Gesture()
         self._waiting: dict[RequestId, Asked] = {}
@@ -157,9 +161,8 @@ class Door:
         return list(self._handle(event, now))
 
     def _handle(self, event: Event, now: Moment) -> Iterator[Effect]:
-        why = self._time.observe(now)
-        if why is not None:
-            yield note("clock.untrusted", now, cause=why)
+        self._time.observe(now)
+        yield from self._tell_doubt(now)
         yield from self._entrance.pass_time(now)
         yield from self._knowledge.forget_if_over(now)
         self._enrolling.pass_time(now, is_clock_trusted=self._time.is_trusted)
@@ -174,8 +177,19 @@ class Door:
                 yield from self._orders.obey(event, self._entrance, self._policy, self._time, now)
             case _:
                 yield from self._unit(event, now)
+        yield from self._tell_doubt(now)
         lasting = self._lasting()
         yield from self._entrance.face.settle(lasting, now.mono, self._words(lasting))
+
+    def _tell_doubt(self, now: Moment) -> Iterator[Effect]:
+        """Record that the clock is in doubt, once, and keep so until it is not."""
+        doubt = self._time.doubt
+        if doubt == self._told_doubt:
+            return
+        if self._told_doubt is None:
+            yield note("clock.untrusted", now, cause=doubt)
+        yield Keep(key=timekeeping.KEPT_AS, value=doubt)
+        self._told_doubt = doubt
 
     def _badges(
         self, event: BadgeRead | BadgeUnreadable | DecisionReceived | Tick, now: Moment

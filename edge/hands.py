@@ -53,6 +53,7 @@ class Hands:
     signals: Signals
     display: Display | None = None
     unsaved: list[Entry] = field(default_factory=list)
+    _unkept: dict[str, str | None] = field(default_factory=dict)
     _save_at: float = float("-inf")
     _renewed_at: float | None = None
 
@@ -95,7 +96,7 @@ class Hands:
             mono: monotonic seconds.
             is_unlocked: whether the lock is to be released now.
         """
-        if self.unsaved and mono >= self._save_at:
+        if (self.unsaved or self._unkept) and mono >= self._save_at:
             self._save_at = mono + _SAVE_AGAIN_S
             self._save(_Durable())
         # Only a release that was carried out is renewed: one that failed must stay without effect.
@@ -118,9 +119,12 @@ class Hands:
         self._renewed_at = mono
 
     def _commit(self, durable: _Durable) -> None:
-        if durable.entries or durable.keep or self.unsaved:
-            self.outbox.append_all([*self.unsaved, *durable.entries], durable.keep)
+        # The door goes on as one that remembers it, whatever becomes of the release.
+        self._unkept |= durable.keep
+        if durable.entries or self._unkept or self.unsaved:
+            self.outbox.append_all([*self.unsaved, *durable.entries], self._unkept)
             self.unsaved.clear()
+            self._unkept.clear()
 
     def _save(self, durable: _Durable) -> None:
         try:

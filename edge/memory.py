@@ -6,7 +6,7 @@ from typing import Final
 from access.messages import InvalidMessageError, PolicySnapshot, decode
 from access.model import Policy
 from access.snapshot import SnapshotError, Verify, unseal
-from edge import knowledge, obedience, passage
+from edge import knowledge, obedience, passage, timekeeping
 from edge.badges.counters import recall_counters
 from edge.condition import Kept
 from edge.outbox import Outbox
@@ -32,6 +32,7 @@ def recall(outbox: Outbox, verify: Verify) -> Kept:
         ruled_at=obedience.read_ruled(outbox.kept(obedience.RULED_KEPT_AS)),
         counters=recall_counters(policy, outbox.kept),
         last_at=outbox.last_at,
+        clock_doubt=outbox.kept(timekeeping.KEPT_AS),
     )
 
 

@@ -755,6 +755,11 @@ def test_a_policy_of_another_site_is_not_taken() -> None:
 # The clock
 
 
+def kept_doubt(s: Stage) -> str | None:
+    """Give what it has kept last of its clock."""
+    return [e.value for e in s.effects if isinstance(e, Keep) and e.key == "clock_doubt"][-1]
+
+
 @pytest.mark.parametrize(
     "kept",
     [
@@ -839,9 +844,29 @@ def test_a_clock_that_nothing_kept_is_in_doubt_until_the_server_tells_the_time()
 
 def test_the_server_contradicts_a_clock_that_is_wrong() -> None:
     s = stage().online()
-    s.do(ServerSeen(is_online=True, at=NOON + timedelta(hours=9), is_fresh=True))
-    assert kinds(s.do(Tick())) == ["clock.untrusted"]
+    told = s.do(ServerSeen(is_online=True, at=NOON + timedelta(hours=9), is_fresh=True))
+    assert kinds(told) == ["clock.untrusted"]
     assert s.door.view.clock_ms == -9 * 3600 * 1000
+
+
+def test_a_clock_that_was_slow_is_in_doubt_after_a_power_cut_as_well() -> None:
+    s = stage().online()
+    s.do(ServerSeen(is_online=True, at=NOON + timedelta(hours=1), is_fresh=True))
+    kept = Kept(policy=policy(), last_at=s.at, clock_doubt=kept_doubt(s))
+    again = stage(at=s.at, kept=kept)
+    assert kinds(again.do(Started(version="1"))) == ["clock.untrusted", "unit.started"]
+    again.do(order("unlock", expires=s.at + timedelta(minutes=1)))
+    assert not again.is_unlocked
+    again.do(ServerSeen(is_online=True, at=again.at, is_fresh=True))
+    assert kept_doubt(again) is None
+    assert alone(again.at, NOMAD, again)["reason"] == "opening_hours"
+
+
+def test_a_clock_that_was_behind_is_in_doubt_when_it_has_caught_up() -> None:
+    s = stage(kept=Kept(policy=policy(), last_at=NOON + timedelta(minutes=59)))
+    s.do(Started(version="1"))
+    s.wait(2 * 3600)
+    assert alone(s.at, NOMAD, s)["reason"] == "no_guardian"
 
 
 def test_a_small_step_of_the_clock_is_no_news() -> None:

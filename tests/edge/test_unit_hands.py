@@ -1,6 +1,7 @@
 """The order in which things are done at the door: what is durable first, what waits for nothing."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -84,6 +85,20 @@ def test_the_lock_locks_before_a_record_that_cant_be_written(hands: Hands) -> No
     do(hands, [Relock(), Record(kind="lock.locked", at=NOON, data={})])
     assert not is_released(hands)
     assert [entry.kind for entry in hands.unsaved] == ["lock.locked"]
+
+
+@pytest.mark.parametrize("more", [[], RELEASE])
+def test_what_was_to_be_remembered_is_kept_as_soon_as_there_is_room(
+    hands: Hands, more: list[Effect]
+) -> None:
+    do(hands, [*RELEASE, Relock()])
+    do(hands, [*RELEASE, Relock()])
+    doubt: list[Effect] = [Record(kind="clock.untrusted", at=NOON, data={})]
+    with suppress(OutboxFullError):
+        do(hands, [*doubt, Keep(key="clock_doubt", value="behind"), *more])
+    hands.outbox.acknowledge(2)
+    hands.tend(1000.0, is_unlocked=False)
+    assert hands.outbox.kept("clock_doubt") == "behind"
 
 
 def test_a_release_that_failed_is_never_made_up_for(hands: Hands) -> None:

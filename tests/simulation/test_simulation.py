@@ -145,6 +145,11 @@ def test_another_seed_gives_another_evening() -> None:
     assert simulate(Plan(seed=1)).digest != simulate(Plan(seed=2)).digest
 
 
+def test_a_door_that_knows_its_clock_is_slow_knows_it_after_a_power_cut_as_well() -> None:
+    result = simulate(Plan(seed=1082, hours=10.0))
+    assert result.violation is None, failure(result)
+
+
 def test_several_days_hold_as_well_as_one_evening() -> None:
     result = simulate(Plan(seed=7, hours=72.0))
     assert result.violation is None, failure(result)
