@@ -1,6 +1,6 @@
 """Whether the ledger is whole: every chain of a site, record by record."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,10 @@ from server.ledger import StoredEntry, numbered_chain, read, sources
 
 _ASIDE: Final = f"gardien.alert.{SET_ASIDE}"
 _FORGOTTEN: Final = f"gardien.{forgotten.KIND}"
+_TOLD_EVERY: Final = 1_000
+
+Advance = Callable[[int], None]
+"""Told how many records were looked at."""
 
 _l: Final = schema.ledger.c
 _select_between: Final = (
@@ -38,7 +42,7 @@ class ChainReport:
     Attributes:
         site: where.
         source: a door's id, or `access.journal.SERVER`.
-        head: the end of what fits.
+        head: the end of what fits, of records that were set aside too.
         problem: what is wrong with the record after it; None when all is well.
     """
 
@@ -98,7 +102,11 @@ def testimony(connection: Connection, site: SiteId) -> Testimony:
 
 
 def verify_chain(
-    connection: Connection, site: SiteId, source: str, heard: Testimony
+    connection: Connection,
+    site: SiteId,
+    source: str,
+    heard: Testimony,
+    on_records: Advance = lambda _: None,
 ) -> ChainReport:
     """Check one chain up to the first record that does not fit.
 
@@ -107,6 +115,7 @@ def verify_chain(
         site: where.
         source: a door's id, or `access.journal.SERVER`.
         heard: what `testimony` gave for the site.
+        on_records: called now and then.
     """
     head, holes = Head(), heard.holes.get(source, {})
     try:
@@ -117,8 +126,12 @@ def verify_chain(
             _must_be_filed(record, site, source)
             if source == SERVER:
                 _must_be_as_told(record, heard)
+            if head.seq % _TOLD_EVERY == 0:
+                on_records(_TOLD_EVERY)
     except ChainError as error:
         return ChainReport(site=site, source=source, head=head, problem=str(error))
+    while head.seq + 1 in holes:
+        head = Head(seq=head.seq + 1, hash=holes[head.seq + 1])
     return ChainReport(site=site, source=source, head=head)
 
 

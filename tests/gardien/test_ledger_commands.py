@@ -25,8 +25,20 @@ def test_a_whole_ledger_is_said_to_be_whole_with_the_ends_of_its_chains(
 ) -> None:
     open_watch(house)
     report = json.loads(house.done("verify", "--json"))
-    assert [(one["source"], one["problem"]) for one in report] == [("server", None)]
-    assert report[0]["head"]["hash"] in house.done("verify")
+    assert [(one["source"], one["problem"]) for one in report["chains"]] == [("server", None)]
+    assert [one["problems"] for one in report["states"]] == [[]]
+    told = house.done("verify")
+    assert report["chains"][0]["head"]["hash"] in told
+    assert "the state is what follows from the ledger" in told
+
+
+def test_a_state_that_was_changed_behind_the_ledger_is_found(house: CommandLine) -> None:
+    open_watch(house)
+    with closing(sqlite3.connect(house.data / "gardien.db", isolation_level=None)) as intruder:
+        intruder.execute("UPDATE site_state SET body = json_set(body, '$.watch', null)")
+    done = house("verify")
+    assert done.status == 1
+    assert "the state is not what follows from the ledger: by the state no watch runs" in done.out
 
 
 def test_a_record_that_was_changed_is_found(house: CommandLine) -> None:
