@@ -79,9 +79,15 @@ class Record(Message, frozen=True, kw_only=True):
 
 
 class JournalBatch(Message, frozen=True, kw_only=True):
-    """`<door>/journal`: records in order, kept as they came for their hashes."""
+    """`<door>/journal`: records in order, kept as they came for their hashes.
+
+    Attributes:
+        oldest: the lowest number that the door still holds; what comes before it can't be had from
+            there any more. None from a unit that does not say it.
+    """
 
     records: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_length=MAX_RECORDS)]
+    oldest: Seq | None = None
 
 
 class Acknowledgement(Message, frozen=True, kw_only=True):

@@ -117,6 +117,7 @@ _HAPPENED: Final[_Text] = {
     "alert.badge_expired": lazy_gettext("An expired badge was presented"),
     "alert.badge_cloned": lazy_gettext("A copy of the badge exists: the badge is suspended"),
     "alert.record_set_aside": lazy_gettext("A record of the door does not fit: kept aside"),
+    "alert.records_missing": lazy_gettext("Records of the door are missing"),
     "alert.admitted_under_lapsed_watch": lazy_gettext("People came in under a watch that lapsed"),
     "alert.two_watches": lazy_gettext("A second watch was opened at a door on its own"),
     "alert.watch_without_authorization": lazy_gettext("A watch was opened without authorization"),

@@ -102,7 +102,7 @@ class Postroom:
             records = self.outbox.after(*part)
             batch = Outgoing(
                 topic=topics.of_door(self.site, self.door, topics.JOURNAL),
-                payload=encode(JournalBatch(records=records)),
+                payload=encode(JournalBatch(records=records, oldest=self.outbox.acknowledged + 1)),
             )
             if not records or not self._send(batch):
                 return

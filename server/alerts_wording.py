@@ -81,6 +81,11 @@ _FRENCH: Final = {
         "Un enregistrement d'une porte ne correspond pas",
         "Il est mis de côté. Lancez `gardien verify`, et regardez cette porte.",
     ),
+    "records_missing": Words(
+        "Des enregistrements d'une porte manquent",
+        "La porte ne les a plus. Une sauvegarde a-t-elle été restaurée ? Faites l'appel et "
+        "corrigez le compte.",
+    ),
     "still_inside": Words(
         "Il reste du monde après la fermeture",
         "Faites le tour, puis l'appel, et corrigez le compte.",
@@ -152,6 +157,10 @@ _ENGLISH: Final = {
     "record_set_aside": Words(
         "A record of a door does not fit",
         "It is kept aside. Run `gardien verify`, and look at that door.",
+    ),
+    "records_missing": Words(
+        "Records of a door are missing",
+        "The door has them no more. Was a backup restored? Call the roll and correct the count.",
     ),
     "still_inside": Words(
         "People are still inside after closing",

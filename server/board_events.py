@@ -18,6 +18,7 @@ ALERTS: Final = frozenset(
         "badge_expired",
         "badge_cloned",
         "record_set_aside",
+        "records_missing",
         "still_inside",
         "admitted_under_lapsed_watch",
         "two_watches",

@@ -25,10 +25,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """A door sends records of its journal, in order, as they came."""
+    """A door sends records of its journal, in order, as they came.
+
+    Attributes:
+        oldest: the lowest number that the door still holds; None where it does not say.
+    """
 
     door: DoorId
     records: tuple[dict[str, Any], ...]
+    oldest: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ _MOMENT: Final = timedelta(microseconds=1)
 
 DECISION: Final = "access.decided"
 SET_ASIDE: Final = "record_set_aside"
+MISSING: Final = "records_missing"
 
 
 class Gate:
@@ -189,6 +190,7 @@ class Gate:
         """Take in records, each once and in order, and acknowledge what is held then."""
         track = turn.state.door(event.door)
         happened = turn.now
+        self._pass_over(turn, event)
         for raw in event.records:
             seq = raw.get("seq")
             # Not isinstance: true is an int to Python, and would be written into the state.
@@ -200,13 +202,31 @@ class Gate:
                 record = _placed(_of_a_door(to_record(raw)), track.last_at, turn.now)
                 track.head = check(track.head, raw)
             except (InvalidMessageError, ChainError) as error:
-                track.head = Head(seq=seq, hash=_claimed_hash(raw))
+                # What the next record of the door has to name, if it can be named at all.
+                track.head = Head(seq=seq, hash=_hash_in(raw.get("hash")))
                 self._put_aside(turn, event.door, raw, str(error))
                 continue
             self._keep(turn, event.door, raw, record)
             track.last_at = happened = record.time
         turn.effects.append(Acknowledge(door=event.door, seq=track.head.seq))
         return happened
+
+    def _pass_over(self, turn: Turn, event: Reported) -> None:
+        """Go on after records that the door does not hold any more.
+
+        It deleted them, since they were acknowledged; and they are gone here, as after the restore
+        of a backup. Asked for again and again they would never come, nor what follows them.
+        """
+        track, oldest = turn.state.door(event.door), event.oldest
+        first = track.head.seq + 1
+        if oldest is None or oldest <= first or event.records[0].get("seq") != oldest:
+            return
+        track.head = Head(seq=oldest - 1, hash=_hash_in(event.records[0].get("prev")))
+        turn.alert(
+            MISSING,
+            turn.now,
+            {"door": event.door, "first": first, "last": oldest - 1, "hash": track.head.hash},
+        )
 
     def _keep(self, turn: Turn, door: DoorId, raw: dict[str, Any], record: Record) -> None:
         turn.effects.append(
@@ -277,7 +297,6 @@ def _placed(record: Record, last: datetime | None, now: datetime) -> Record:
     return record if at == record.time else msgspec.structs.replace(record, time=at)
 
 
-def _claimed_hash(raw: dict[str, Any]) -> str:
-    """Give what the next record of a door has to name, if it can be named at all."""
-    claimed = raw.get("hash")
+def _hash_in(claimed: object) -> str:
+    """Give what a door's record says is a hash, if it can be one at all."""
     return claimed if isinstance(claimed, str) and len(claimed) == len(NO_HASH) else NO_HASH

@@ -98,7 +98,7 @@ def _event(door: DoorId, what: str, message: Incoming, mono: float) -> DoorEvent
         )
     if what == JOURNAL:
         batch = decode(message.payload, JournalBatch)
-        return Reported(door=door, records=tuple(batch.records))
+        return Reported(door=door, records=tuple(batch.records), oldest=batch.oldest)
     if what == STATE:
         return DoorSaid(door=door, state=decode(message.payload, DoorState))
     raise InvalidMessageError(f"nothing is expected on this topic: {what}")

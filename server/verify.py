@@ -11,10 +11,11 @@ from access.ids import SiteId
 from access.journal import SERVER, ChainError, Head, check, check_link
 from server import forgotten, schema
 from server.forgotten import Batch, batch_of, digest_of, is_forgotten, voucher_of
-from server.gate import SET_ASIDE
+from server.gate import MISSING, SET_ASIDE
 from server.ledger import StoredEntry, numbered_chain, read, sources
 
 _ASIDE: Final = f"gardien.alert.{SET_ASIDE}"
+_MISSING: Final = f"gardien.alert.{MISSING}"
 _FORGOTTEN: Final = f"gardien.{forgotten.KIND}"
 _TOLD_EVERY: Final = 1_000
 
@@ -62,12 +63,13 @@ class Testimony:
     """What the server's own chain vouches for at one site, where a record can't do so by itself.
 
     Attributes:
-        holes: hashes of the records of each door that were set aside, by their numbers.
+        holes: what is not in the chain of each door, by the number that comes first of it: the end
+            of it, where it was set aside or is missing.
         batches: what was forgotten, by the number of the record that says so.
         changed: of those, the ones that are not as they were left.
     """
 
-    holes: Mapping[str, Mapping[int, str]]
+    holes: Mapping[str, Mapping[int, Head]]
     batches: Mapping[int, Batch]
     changed: frozenset[int]
 
@@ -89,12 +91,17 @@ def testimony(connection: Connection, site: SiteId) -> Testimony:
 
     Takes time in the length of the ledger; reads only.
     """
-    holes: dict[str, dict[int, str]] = {}
+    holes: dict[str, dict[int, Head]] = {}
     batches: dict[int, Batch] = {}
     for entry in _of_server(connection, site):
         if entry.kind == _ASIDE:
             data = entry.record["data"]
-            holes.setdefault(data["door"], {})[data["seq"]] = data["hash"]
+            end = Head(seq=data["seq"], hash=data["hash"])
+            holes.setdefault(data["door"], {})[end.seq] = end
+        elif entry.kind == _MISSING:
+            data = entry.record["data"]
+            end = Head(seq=data["last"], hash=data["hash"])
+            holes.setdefault(data["door"], {})[data["first"]] = end
         else:
             batches[entry.seq] = batch_of(entry.record)
     changed = (one.seq for one in batches.values() if not _is_as_left(connection, site, one))
@@ -121,7 +128,7 @@ def verify_chain(
     try:
         for id_, record in _records(connection, site, source):
             while record.get("seq") != head.seq + 1 and head.seq + 1 in holes:
-                head = Head(seq=head.seq + 1, hash=holes[head.seq + 1])
+                head = holes[head.seq + 1]
             head = _fitting(head, id_, record, heard)
             _must_be_filed(record, site, source)
             if source == SERVER:
@@ -131,14 +138,14 @@ def verify_chain(
     except ChainError as error:
         return ChainReport(site=site, source=source, head=head, problem=str(error))
     while head.seq + 1 in holes:
-        head = Head(seq=head.seq + 1, hash=holes[head.seq + 1])
+        head = holes[head.seq + 1]
     return ChainReport(site=site, source=source, head=head)
 
 
 def _of_server(connection: Connection, site: SiteId) -> Iterator[StoredEntry]:
     """Give the records in which the server vouches for others."""
     after = 0
-    while entries := read(connection, site, after_id=after, kinds=[_ASIDE, _FORGOTTEN]):
+    while entries := read(connection, site, after_id=after, kinds=[_ASIDE, _MISSING, _FORGOTTEN]):
         after = entries[-1].id
         yield from (entry for entry in entries if entry.source == SERVER)
 

@@ -49,6 +49,7 @@ LEAST_PER_S = 5_000.0
 MOST_TIMES_SMALL = 1.3
 MOST_PAGE_MS = 50.0
 PER_DOOR = 100
+WARM_UP = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +101,10 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
     with ExitStack() as stack:
         small = stack.enter_context(open_place(folder / "small"))
         large = stack.enter_context(open_place(folder / "large"))
+        small_us, large_us = take_in(small, large, options.members, options.rounds)
         alone = decide(large, options.decisions)
         followers = follow(large, options.follow, options.decisions)
         pages = list(look(large, options.looks))
-        small_us, large_us = take_in(small, large, options.members, options.rounds)
     return Result(
         small=options.small,
         records=options.records,
@@ -122,7 +123,7 @@ def take_in(small: Place, large: Place, members: int, rounds: int) -> tuple[floa
         Reporting(place=place, site=SITE, doors=DOORS, members=members, each=PER_DOOR)
         for place in (small, large)
     ]
-    for reporting in pair:
+    for reporting in pair * WARM_UP:
         reporting.take_in()
     costs = [[reporting.take_in() for reporting in pair] for _ in range(rounds)]
     here, there = (statistics.median(of) for of in zip(*costs, strict=True))

@@ -80,6 +80,7 @@ class Office:
     correlations: list[bytes | None] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
     batches: int = 0
+    oldest: int | None = None
     states: list[DoorState] = field(default_factory=list)
     is_up: threading.Event = field(default_factory=threading.Event)
     link: PahoLink | None = None
@@ -108,6 +109,7 @@ class Office:
 
     def _journal(self, batch: JournalBatch) -> None:
         self.batches += 1
+        self.oldest = batch.oldest
         held = self.records[-1]["seq"] if self.records else 0
         for record in batch.records:
             if record["seq"] == held + 1:
@@ -310,6 +312,8 @@ def test_the_journal_is_deleted_once_it_is_acknowledged(
     tap(ready.socket, uid=NORA)
     wait_until(lambda: "access.denied" in office.kinds())
     wait_until(lambda: office.states[-1].queue == 0 or is_drained(ready.settings))
+    assert office.oldest is not None
+    assert 1 < office.oldest <= len(office.records), "what is deleted can't be asked for any more"
     ready.end()
     with Outbox(ready.settings.outbox, site=SITE, door=DOOR) as outbox:
         assert outbox.head.seq == outbox.acknowledged == len(office.records)

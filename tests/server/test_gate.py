@@ -350,6 +350,44 @@ def test_a_gap_is_asked_for_again_from_the_last_record_held(evening: Evening) ->
     assert Acknowledge(door=MAIN, seq=1) in effects
 
 
+def journal_of(evening: Evening, number: int) -> list[dict[str, Any]]:
+    return [evening.make("door.opened", "10:00") for _ in range(number)]
+
+
+def test_records_that_the_door_no_longer_holds_are_told_and_passed_over(evening: Evening) -> None:
+    records = journal_of(evening, 6)
+    evening.tell(Reported(door=MAIN, records=tuple(records[:2]), oldest=1), "10:00")
+    effects = evening.tell(Reported(door=MAIN, records=tuple(records[4:]), oldest=5), "10:01")
+    assert Acknowledge(door=MAIN, seq=6) in effects
+    (told,) = (
+        e for e in effects
+        if isinstance(e, Keep) and e.record["type"] == "gardien.alert.records_missing"
+    )  # fmt: skip
+    assert told.record["data"] == {
+        "door": MAIN, "first": 3, "last": 4, "hash": records[3]["hash"],
+    }  # fmt: skip
+    assert not [e for e in effects if isinstance(e, SetAside)]
+
+
+@pytest.mark.parametrize("oldest", [None, 1, 2, 3])
+def test_a_gap_of_records_that_the_door_still_holds_is_asked_for(
+    evening: Evening, oldest: int | None
+) -> None:
+    records = journal_of(evening, 6)
+    evening.tell(Reported(door=MAIN, records=tuple(records[:2]), oldest=1), "10:00")
+    effects = evening.tell(Reported(door=MAIN, records=tuple(records[4:]), oldest=oldest), "10:01")
+    assert Acknowledge(door=MAIN, seq=2) in effects
+    assert "alert.records_missing" not in evening.kinds()
+
+
+def test_a_batch_behind_the_oldest_record_does_not_pass_over_it(evening: Evening) -> None:
+    records = journal_of(evening, 6)
+    effects = evening.tell(Reported(door=MAIN, records=tuple(records[4:]), oldest=3), "10:01")
+    assert Acknowledge(door=MAIN, seq=0) in effects
+    effects = evening.tell(Reported(door=MAIN, records=tuple(records[2:]), oldest=3), "10:01")
+    assert Acknowledge(door=MAIN, seq=6) in effects
+
+
 def test_a_record_whose_hash_does_not_fit_is_set_aside_and_the_next_go_on(
     evening: Evening,
 ) -> None:

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, event
+from sqlalchemy import text as sql
 
 from access.ids import BadgeDigest, DoorId, MemberId, SiteId
 from access.instants import Span
 from access.journal import SERVER, Head, chained, verify
 from access.messages import AccessRequest
 from access.model import Badge, Door, Member, Plan, Policy, Reader, Status
-from server import ledger
+from server import alerts_list, ledger
 from server.database import Database, DatabaseError, open_database
 from server.desk import OPERATOR, DeskError
 from server.effects import Acknowledge, Answer, Effect
@@ -27,6 +28,7 @@ from server.events import Asked, Event, GuestsChanged, Recounted, Reported, Tick
 from server.gate import Gate
 from server.gatehouse import Gatehouse
 from server.state import SiteState, from_json
+from server.verify import verify_site
 
 SITE = SiteId("malakoff")
 MAIN, LAB = DoorId("main"), DoorId("lab")
@@ -399,6 +401,29 @@ def test_a_chain_that_was_cut_by_a_forged_record_goes_on(
     with database.reading() as connection:
         assert [m.door for m in ledger.list_set_aside(connection, SITE)] == [MAIN, MAIN]
     assert len(to_body(database)) < 5_000
+
+
+def test_after_the_restore_of_a_backup_a_door_goes_on_with_what_it_still_holds(
+    database: Database, gatehouse: Gatehouse
+) -> None:
+    journal = Journal()
+    journal.add_entry(MEMBERS[0])
+    gatehouse.handle(SITE, [replace(journal.after(0), oldest=1)], NOON)
+    # Four more were acknowledged and deleted, and went with the database that was restored.
+    journal.add_entry(MEMBERS[1])
+    journal.add_entry(MEMBERS[2])
+    effects = gatehouse.handle(SITE, [replace(journal.after(8), oldest=9)], NOON)
+    assert Acknowledge(door=MAIN, seq=12) in effects
+    with database.reading() as connection:
+        assert all(report.is_whole for report in verify_site(connection, SITE))
+        assert alerts_list.listed(connection, SITE)[0].alert.kind == "records_missing"
+    assert set(committed(database).presence.inside) == {MEMBERS[0], MEMBERS[2]}
+    with database.writing() as connection:
+        connection.execute(sql("INSERT INTO purge_permit (id) VALUES (1)"))
+        connection.execute(sql("DELETE FROM ledger WHERE source = 'main' AND seq = 4"))
+        connection.execute(sql("DELETE FROM purge_permit"))
+    with database.reading() as connection:
+        assert not all(report.is_whole for report in verify_site(connection, SITE))
 
 
 @pytest.mark.parametrize("seq", [True, 1.0, 2**70, -1, "1", None, [1]])
