@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy import text as sql
 
 from server import api_requests, api_tokens, calendar_addresses, sessions
 from server.database import ConflictError, Database, DatabaseFaultError, open_database
-from server.schema import ledger, metadata
+from server.schema import ledger, metadata, time_entry
 from server.upgrade import is_current, newest, upgrade
 
 MORNING = datetime(2026, 11, 2, 8, tzinfo=UTC)
@@ -102,26 +102,74 @@ def test_an_upgrade_that_fails_leaves_nothing(empty_database: Database) -> None:
     assert not is_current(empty_database)
 
 
-@pytest.mark.parametrize("change", ["UPDATE ledger SET body = 'x'", "DELETE FROM ledger"])
-def test_the_ledger_refuses_changes(with_one_entry: Database, change: str) -> None:
-    with pytest.raises(ConflictError, match="append-only"), with_one_entry.writing() as connection:
-        connection.execute(sql(change))
-    with with_one_entry.reading() as connection:
-        assert connection.execute(sql("SELECT body FROM ledger")).scalars().all() == ["{}"]
+def one_posting() -> dict[str, object]:
+    return {
+        "site": "lyon",
+        "member": "anna",
+        "minutes": 60,
+        "cause": "watch",
+        "watch": "w-1",
+        "at": MORNING,
+    }
 
 
-def test_the_ledger_refuses_to_be_truncated(with_one_entry: Database) -> None:
-    if with_one_entry.is_sqlite:
+@pytest.fixture(params=["ledger", "time_entry"])
+def guarded(request: pytest.FixtureRequest, database: Database) -> tuple[Database, Table]:
+    """A table that claims to be append-only, with one row."""
+    table, row = (ledger, one_entry()) if request.param == "ledger" else (time_entry, one_posting())
+    with database.writing() as connection:
+        connection.execute(insert(table), [row])
+    return database, table
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE {0} SET site = 'paris'",
+        "UPDATE {0} SET id = id + 1",
+        "DELETE FROM {0}",
+        "INSERT INTO {0} SELECT * FROM {0} WHERE true ON CONFLICT (id) DO UPDATE SET site = 'x'",
+    ],
+)
+def test_what_is_append_only_refuses_changes(guarded: tuple[Database, Table], change: str) -> None:
+    database, table = guarded
+    before = rows_of(database, table)
+    with pytest.raises(ConflictError, match="append-only"), database.writing() as connection:
+        connection.execute(sql(change.format(table.name)))
+    assert rows_of(database, table) == before
+
+
+@pytest.mark.parametrize("change", ["TRUNCATE {0}", "TRUNCATE {0} RESTART IDENTITY CASCADE"])
+def test_what_is_append_only_refuses_to_be_truncated(
+    guarded: tuple[Database, Table], change: str
+) -> None:
+    database, table = guarded
+    if database.is_sqlite:
         pytest.skip("SQLite has no TRUNCATE")
-    with pytest.raises(ConflictError, match="append-only"), with_one_entry.writing() as connection:
-        connection.execute(sql("TRUNCATE ledger"))
+    with pytest.raises(ConflictError, match="append-only"), database.writing() as connection:
+        connection.execute(sql(change.format(table.name)))
+    assert len(rows_of(database, table)) == 1
 
 
-def test_replacing_an_entry_is_refused(with_one_entry: Database) -> None:
-    if not with_one_entry.is_sqlite:
+@pytest.mark.parametrize(
+    "change",
+    ["INSERT OR REPLACE INTO {0} SELECT * FROM {0}", "REPLACE INTO {0} SELECT * FROM {0}"],
+)
+def test_what_is_append_only_refuses_to_be_replaced(
+    guarded: tuple[Database, Table], change: str
+) -> None:
+    database, table = guarded
+    if not database.is_sqlite:
         pytest.skip("PostgreSQL has no INSERT OR REPLACE")
-    with pytest.raises(ConflictError, match="append-only"), with_one_entry.writing() as connection:
-        connection.execute(insert(ledger).prefix_with("OR REPLACE"), [one_entry() | {"body": "x"}])
+    before = rows_of(database, table)
+    with pytest.raises(ConflictError, match="append-only"), database.writing() as connection:
+        connection.execute(sql(change.format(table.name)))
+    assert rows_of(database, table) == before
+
+
+def rows_of(database: Database, table: Table) -> list[tuple[object, ...]]:
+    with database.reading() as connection:
+        return [tuple(row) for row in connection.execute(select(table))]
 
 
 def test_a_purge_passes_with_its_permit(with_one_entry: Database) -> None:
