@@ -5,9 +5,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from access.ids import SiteId
+from access.ids import DoorId, SiteId
+from access.journal import chained
 from server import alerts_list
 from server.alerts_list import ListedAlert
+from server.events import Reported
 
 SITE = SiteId("malakoff")
 BrowserOf = Callable[[str | None], Any]
@@ -71,3 +73,28 @@ def test_what_is_no_alert_is_not_taken(place: Place, browser_of: BrowserOf) -> N
     assert staff.post("/alerts/take", number="a").status_code == 400
     assert staff.post("/alerts/take").status_code == 400
     assert len(open_alerts(place)) == 1
+
+
+def test_a_record_that_does_not_fit_or_is_missing_is_told_on_the_board(
+    place: Place, browser_of: BrowserOf
+) -> None:
+    now, door = place.clock.now(), DoorId("main")
+    held = place.heads[door]
+    for kind in ("door.opened", "door.closed", "lock.locked"):
+        place.heads[door] = chained(
+            place.heads[door], site=SITE, source=door, kind=kind, time=now, data={}
+        )[1]
+    first, head = chained(held, site=SITE, source=door, kind="door.opened", time=now, data={})
+    place.handle(Reported(door=door, records=(first | {"data": {"forged": True}},)))
+    assert "ne concorde pas" in shown(browser_of("salome").text("/"))
+    # The two after it were acknowledged, and are gone on both sides.
+    last, place.heads[door] = chained(
+        place.heads[door], site=SITE, source=door, kind="door.opened", time=now, data={}
+    )
+    place.handle(Reported(door=door, records=(last,), oldest=last["seq"]))
+    assert "Des enregistrements de la porte manquent" in shown(browser_of("salome").text("/"))
+    assert {one.alert.kind for one in open_alerts(place)} >= {
+        "record_set_aside",
+        "records_missing",
+    }
+    assert head.seq == last["seq"] - 3
