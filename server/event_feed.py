@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from access.ids import MemberId, SiteId
 from server import ledger, schema
@@ -17,8 +17,8 @@ RECENT: Final = timedelta(days=2)
 """How far back a program may go, so that one that was away for a day misses nothing."""
 
 _BATCH: Final = 200
-_NEWEST_FACTOR: Final = 10
-"""How many entries are looked through for each line of the newest ones."""
+_NEWEST_FACTORS: Final = (3, 10)
+"""How many entries are looked through for each line of the newest ones; more if they are few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +52,10 @@ def follow(
         site: where.
         after: the cursor of an earlier reading; None for the newest lines.
         limit: at most so many lines, 1 or more.
-        now: the time: what is older than `RECENT` is not told.
+        now: the time: what was taken in before `RECENT` is not told.
         is_named: whether people are told; without, every person is left out.
     """
-    first = _first_recent(connection, site, now - RECENT)
+    first = ledger.first_received(connection, now - RECENT)
     if after is None:
         entries, cursor, has_more = _newest(connection, site, first, limit)
     else:
@@ -64,19 +64,16 @@ def follow(
     return Feed(happenings=happenings, cursor=cursor, has_more=has_more)
 
 
-def _first_recent(connection: Connection, site: SiteId, since: datetime) -> int:
-    entry = schema.ledger.c
-    wanted = select(func.min(entry.id)).where(entry.site == site, entry.time >= since)
-    found = connection.scalar(wanted)
-    return ledger.last_id(connection) + 1 if found is None else int(found)
-
-
 def _newest(
     connection: Connection, site: SiteId, first: int, limit: int
 ) -> tuple[list[StoredEntry], int, bool]:
     cursor = ledger.last_id(connection)
-    found = ledger.latest(connection, site, limit * _NEWEST_FACTOR, SHOWN)
-    lines = [entry for entry in found if entry.id >= first and is_line(entry)][:limit]
+    lines: list[StoredEntry] = []
+    for factor in _NEWEST_FACTORS:
+        found = ledger.latest(connection, site, limit * factor, SHOWN)
+        lines = [entry for entry in found if entry.id >= first and is_line(entry)][:limit]
+        if len(lines) == limit or len(found) < limit * factor:
+            break
     return lines[::-1], cursor, False
 
 

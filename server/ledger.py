@@ -103,6 +103,9 @@ _select_decisions: Final = select(_l.request, _l.body).where(
     _at_site, _l.request.in_(bindparam("requests", expanding=True))
 )
 _select_last_id: Final = select(func.coalesce(func.max(_l.id), 0))
+_select_received: Final = (
+    select(_l.id, _l.received).where(_l.id >= bindparam("at_least")).order_by(_l.id).limit(1)
+)
 _select_these: Final = (
     select(schema.ledger).where(_l.id.in_(bindparam("ids", expanding=True))).order_by(_l.id)
 )
@@ -250,6 +253,23 @@ def latest_alerts(connection: Connection, site: SiteId, limit: int) -> list[Stor
 def last_id(connection: Connection) -> int:
     """Give the id of the newest entry; 0 when there is none."""
     return int(connection.execute(_select_last_id).scalar_one())
+
+
+def first_received(connection: Connection, since: datetime) -> int:
+    """Give the id from which on all was taken in since a time; one past the last if nothing was.
+
+    Costs next to nothing however long the ledger is: entries have their ids in the order in which
+    they were taken in. Where the server's clock was put back meanwhile it may begin too early.
+    """
+    low, high = 1, last_id(connection) + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(_select_received, {"at_least": middle}).one()
+        if row.received >= since:
+            high = middle
+        else:
+            low = row.id + 1
+    return low
 
 
 def chain(connection: Connection, site: SiteId, source: str) -> Iterator[dict[str, Any]]:

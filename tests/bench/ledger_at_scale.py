@@ -136,6 +136,7 @@ def look(place: Place, looks: int) -> Iterator[Page]:
     paths = {
         "a member's page": "/me",
         "the live board": "/",
+        "the last events, by the API": "/api/v1/events",
         "a month's curve, drawn": f"/curve.svg?month={month}",
         "a month's curve, as a table": f"/curve?month={month}",
     }

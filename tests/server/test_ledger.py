@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy import text as sql
 
 from access.ids import DoorId, MemberId, RequestId, SiteId, WatchId
 from access.journal import SERVER, Head, chained, verify
@@ -102,6 +104,29 @@ def test_the_last_id_is_that_of_the_newest_entry(database: Database) -> None:
     append(database, *entries("front", 4))
     with database.reading() as connection:
         assert ledger.last_id(connection) == ledger.read(connection)[-1].id
+
+
+def test_the_first_that_was_received_since_a_time_is_found_also_where_ids_are_missing(
+    database: Database,
+) -> None:
+    with database.writing() as connection:
+        assert ledger.first_received(connection, MORNING) == 1
+        ledger.append(
+            connection,
+            [
+                replace(entry, received=MORNING + timedelta(minutes=number // 3))
+                for number, entry in enumerate(entries("front", 60))
+            ],
+        )
+        connection.execute(sql("INSERT INTO purge_permit (id) VALUES (1)"))
+        connection.execute(sql("DELETE FROM ledger WHERE id % 7 < 3 OR id > 55"))
+        connection.execute(sql("DELETE FROM purge_permit"))
+        kept = ledger.read(connection)
+        for half_minutes in range(-1, 42):
+            since = MORNING + timedelta(seconds=30 * half_minutes)
+            first = ledger.first_received(connection, since)
+            wanted = [entry.id for entry in kept if entry.received >= since]
+            assert [entry.id for entry in kept if entry.id >= first] == wanted
 
 
 def test_a_record_that_is_there_already_is_refused_with_its_whole_batch(database: Database) -> None:
