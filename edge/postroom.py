@@ -38,6 +38,7 @@ class Postroom:
         temperature_c: says how warm the unit is, in degrees Celsius; None where nobody knows.
         link: None until there is one.
         is_state_due: whether the condition has changed since it was last told.
+        state_every_s: how often the condition is told when it has not changed, in seconds.
     """
 
     site: SiteId
@@ -49,6 +50,7 @@ class Postroom:
     temperature_c: Callable[[], float | None] = lambda: None
     link: Link | None = None
     is_state_due: bool = True
+    state_every_s: float = STATE_EVERY_S
     _state_said_at: float = float("-inf")
 
     def link_changed(self, *, is_up: bool) -> None:
@@ -109,9 +111,9 @@ class Postroom:
             self.courier.has_sent(int(records[-1]["seq"]), mono)
 
     def tell_state(self, view: View) -> None:
-        """Tell the door's condition when it has changed, and every 30 s."""
+        """Tell the door's condition when it has changed, and every now and then."""
         mono = self.clock.monotonic()
-        if not self.is_state_due and mono < self._state_said_at + STATE_EVERY_S:
+        if not self.is_state_due and mono < self._state_said_at + self.state_every_s:
             return
         if self._say_state(encode(self._state(view))):
             self.is_state_due, self._state_said_at = False, mono

@@ -37,7 +37,7 @@ QUEUE_SIZE: Final = 10_000
 _BATCH: Final = 200
 _TICK_S: Final = 0.25
 _BACK_OFF_S: Final = 0.5
-_ONLINE_EVERY_S: Final = 30.0
+ONLINE_EVERY_S: Final = 30.0
 
 
 def wishes() -> tuple[Wish, ...]:
@@ -119,6 +119,7 @@ class Service:
         inbox: filled by the link.
         clock: the time.
         on_commit: called after each commit, to wake the followers.
+        online_every_s: how often doors are told the time, in seconds.
     """
 
     def __init__(
@@ -132,11 +133,13 @@ class Service:
         inbox: Inbox,
         clock: Clock,
         on_commit: Callable[[], None],
+        online_every_s: float = ONLINE_EVERY_S,
     ) -> None:
         self._sites = tuple(doors)
         self._gatehouse, self._policy_of, self._sign = gatehouse, policy_of, sign
         self._link, self._inbox, self._clock = link, inbox, clock
         self._on_commit = on_commit
+        self._online_every_s = online_every_s
         self._orders = OrderSending(sign=sign, link=link, waiting=gatehouse.orders)
         self.intake = Intake(doors)
         self._published: dict[SiteId, _Said] = {}
@@ -247,7 +250,7 @@ class Service:
         mono = self._clock.monotonic()
         if mono >= said.online_again:
             self._say(site, topics.SERVER, ServerState(online=True, at=self._clock.now()))
-            said.online_again = mono + _ONLINE_EVERY_S
+            said.online_again = mono + self._online_every_s
 
     def _announce(self, site: SiteId, report: OccupancyReport | None) -> None:
         said = self._published.get(site)

@@ -19,7 +19,7 @@ from edge.events import ContactChanged, ExitButton, Started, Stopping, Tick
 from edge.mailbox import Mailbox
 from edge.memory import recall
 from edge.ports import Signal
-from edge.postroom import last_will
+from edge.postroom import STATE_EVERY_S, last_will
 from edge.presentation import CardRead
 from edge.unit import DoorUnit, Happening
 from simulation.clocks import EPOCH, NodeClock
@@ -28,8 +28,12 @@ from simulation.invariants import Witness
 from simulation.network import Broker, SimulatedLink
 from simulation.world import World
 
-IDLE_S: Final = 240.0
-"""How long a door's loop sleeps when nothing happens; a real one wakes twice a second."""
+IDLE_S: Final = 600.0
+"""How long a door's loop sleeps when nothing happens, and how seldom it tells how it is.
+
+A real one wakes twice a second and tells it every 30 seconds, which would be nine tenths of all
+that happens in a simulation.
+"""
 
 _MOST_TURNS: Final = 10_000
 _UNSAVED_S: Final = 1.0
@@ -97,6 +101,10 @@ class SimulatedUnit(DoorUnit):
         self._handle(Stopping())
         self._postroom.say_goodbye()
         self._lock.lock()
+
+    def wake_every(self, seconds: float) -> None:
+        """Tell how it is as often as a loop that wakes so often does, in seconds."""
+        self._postroom.state_every_s = max(seconds, STATE_EVERY_S)
 
     @property
     def rules(self) -> Door:
@@ -204,6 +212,7 @@ class DoorNode:
             version=_VERSION,
             on_turn=lambda: None,
         )
+        self.unit.wake_every(self.idle_s)
         self._connect(self.unit)
         self.world.tell(self.id, "starts", f"clock {self.clock.off_s:+.1f} s")
         self.witness.started(self.id)
@@ -218,6 +227,13 @@ class DoorNode:
         self._end()
         self.link.vanish()
         self.platter.cut(is_lost=self.world.chance("disk").random() < 0.5)  # noqa: PLR2004
+
+    def wake_every(self, seconds: float) -> None:
+        """Let its loop wake, and tell how it is, so often."""
+        self.idle_s = seconds
+        if self.unit is not None:
+            self.unit.wake_every(seconds)
+        self.post(Tick())
 
     def restart(self) -> None:
         """Stop the unit kindly, and start it again a little later, as its supervisor does."""

@@ -15,7 +15,6 @@ from access.model import Reader
 from access.orders import sign_command
 from access.snapshot import Sign
 from access.topics import COMMAND, DECISION, of_door
-from edge.events import Tick
 from edge.presentation import ReaderFailed, ReaderRecovered
 from runtime.link import Outgoing
 from simulation.doors import DoorNode
@@ -163,16 +162,15 @@ class Trouble:
         self.server.stalled_until_s = min(self.server.stalled_until_s, self.world.now_s)
         if self.server.link is not None:
             self.server.link.heal()
-        self.server.idle_s = _WAKES_S
+        self.server.wake_every(_WAKES_S)
         self.server.start()
-        self.server.rules_changed()
         for door in self.doors.values():
             self._mend(door)
 
     def _mend(self, door: DoorNode) -> None:
         door.platter.is_refusing, door.platter.cut_in = False, None
-        door.boots_wrong, door.idle_s = "", _WAKES_S
-        door.post(Tick())
+        door.boots_wrong = ""
+        door.wake_every(_WAKES_S)
         door.clock.correct()
         door.stalled_until_s = min(door.stalled_until_s, self.world.now_s)
         if door.link is not None:

@@ -52,6 +52,13 @@ class _Connection:
     is_open: bool = True
     free_at_s: float = 0.0
     waiting: int = 0
+    _wanted: dict[str, bool] = field(default_factory=dict)
+
+    def wants(self, topic: str) -> bool:
+        """Whether the client has subscribed to a topic."""
+        if topic not in self._wanted:
+            self._wanted[topic] = any(_matches(wish.topic, topic) for wish in self.link.wishes)
+        return self._wanted[topic]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +70,7 @@ class Broker:
     is_up: bool = True
     retained: dict[str, bytes] = field(default_factory=dict)
     planted: dict[str, bytes] = field(default_factory=dict)
+    parked: list["SimulatedLink"] = field(default_factory=list)
     _clients: dict[str, _Connection] = field(default_factory=dict)
 
     def accept(self, link: "SimulatedLink") -> _Connection:
@@ -92,7 +100,7 @@ class Broker:
     def subscribed(self, connection: _Connection) -> None:
         """Send what is retained to somebody who has just subscribed."""
         for topic, payload in [*self.retained.items(), *self.planted.items()]:
-            if any(_matches(wish.topic, topic) for wish in connection.link.wishes):
+            if connection.wants(topic):
                 self._pass_on(connection, topic, payload, None, is_retained=True)
 
     def publish(self, message: Outgoing) -> None:
@@ -101,10 +109,8 @@ class Broker:
             return
         if message.retain:
             self.retained[message.topic] = message.payload
-        for name in sorted(self._clients):
-            connection = self._clients[name]
-            wanted = any(_matches(wish.topic, message.topic) for wish in connection.link.wishes)
-            if connection.is_open and wanted:
+        for connection in list(self._clients.values()):
+            if connection.is_open and connection.wants(message.topic):
                 self._copies(connection, message)
 
     def restart(self, away_s: float) -> None:
@@ -125,6 +131,9 @@ class Broker:
         if not self.is_up:
             self.is_up = True
             self.world.tell("broker", "starts")
+            parked, self.parked = self.parked, []
+            for link in parked:
+                link.retry()
 
     def _copies(self, connection: _Connection, message: Outgoing) -> None:
         chance = self.world.chance("network")
@@ -205,6 +214,7 @@ class SimulatedLink:
     is_cut: bool = False
     _is_up: bool = False
     _is_closed: bool = False
+    _is_parked: bool = False
     _connection: _Connection | None = None
     _held: list[Incoming] = field(default_factory=list)
     _flying: dict[int, Outgoing] = field(default_factory=dict)
@@ -264,6 +274,9 @@ class SimulatedLink:
             return
         self.is_cut = False
         self.world.tell(self.client_id, "heals")
+        if self._is_parked:
+            self._is_parked = False
+            self.retry()
         held, self._held = self._held, []
         if not self._is_up:
             return
@@ -286,7 +299,11 @@ class SimulatedLink:
                 self._held.clear()
             self._keep_or_lose()
             self.deliver(LinkDown(why=why))
-            self.world.after(self.world.chance("network").uniform(*_RETRY_S), self._try)
+            self.retry()
+
+    def retry(self) -> None:
+        """Try to connect again in a while."""
+        self.world.after(self.world.chance("network").uniform(*_RETRY_S), self._try)
 
     def _notice(self, connection: _Connection | None) -> None:
         if self.is_cut and connection is self._connection:
@@ -304,8 +321,12 @@ class SimulatedLink:
     def _try(self) -> None:
         if self._is_closed or self._is_up:
             return
-        if self.is_cut or not self.broker.is_up:
-            self.world.after(self.world.chance("network").uniform(*_RETRY_S), self._try)
+        # A client that tries in vain changes nothing: it is let try when it can succeed.
+        if self.is_cut:
+            self._is_parked = True
+            return
+        if not self.broker.is_up:
+            self.broker.parked.append(self)
             return
         self._is_up, self._free_at_s = True, self.world.now_s
         self._connection = self.broker.accept(self)

@@ -29,14 +29,14 @@ from server.effects import (
 from server.events import Asked, DeskEvent, Event, OrderLapsed
 from server.gate import Gate
 from server.gatehouse import Gatehouse
-from server.service import QUEUE_SIZE, Inbox, Service, last_will, wishes
+from server.service import ONLINE_EVERY_S, QUEUE_SIZE, Inbox, Service, last_will, wishes
 from server.state import SiteState, from_json, to_json
 from simulation.clocks import NodeClock
 from simulation.invariants import Witness
 from simulation.network import Broker, SimulatedLink
 from simulation.world import World
 
-IDLE_S: Final = 240.0
+IDLE_S: Final = 600.0
 """How long the server's loop sleeps when nothing happens; a real one wakes four times a second."""
 
 WATCHED_S: Final = 20.0
@@ -240,6 +240,12 @@ class SimulatedService(Service):
         self._handle(batch)
         self._tick()
 
+    def talk_every(self, seconds: float) -> None:
+        """Tell doors the time as often as a loop that wakes so often does, in seconds."""
+        self._online_every_s = max(seconds, ONLINE_EVERY_S)
+        for said in self._published.values():
+            said.online_again = 0.0
+
     def goodbye(self) -> None:
         """Tell the doors that the server is going."""
         for site in self._sites:
@@ -323,10 +329,18 @@ class ServerNode:
             inbox=self._inbox,
             clock=self.clock,
             on_commit=lambda: None,
+            online_every_s=max(self.idle_s, ONLINE_EVERY_S),
         )
         self.world.tell("server", "starts")
         self.link.start()
         self._wake_in(_TICK_S)
+
+    def wake_every(self, seconds: float) -> None:
+        """Let its loop wake, and tell doors the time, so often."""
+        self.idle_s = seconds
+        if self.service is not None:
+            self.service.talk_every(seconds)
+        self.rules_changed()
 
     def kill(self) -> None:
         """Kill the process: what is committed stays, all else is gone."""

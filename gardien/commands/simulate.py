@@ -6,10 +6,15 @@ import click
 
 from gardien.call import examples
 from gardien.language import LANGUAGE_OPTION, chosen_language
+from gardien.progress import progress_bar
 
 
 @click.command(
-    epilog=examples("gardien simulate --seed 7", "gardien simulate --seed 7 --days 3 --all")
+    epilog=examples(
+        "gardien simulate --seed 7",
+        "gardien simulate --seed 7 --days 3 --all",
+        "gardien simulate --seed 0 --count 100 --days 7",
+    )
 )
 @click.option("--seed", type=int, required=True, help="Decides everything that chance decides.")
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="How long it lasts.")
@@ -20,6 +25,11 @@ from gardien.language import LANGUAGE_OPTION, chosen_language
     show_default=True,
     help="How long it lasts, where --days is not given.",
 )
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    help="Try so many seeds from --seed on, on all processors, and tell those that failed.",
+)
 @click.option("--all", "is_whole", is_flag=True, help="Tell every badge and every door, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 @LANGUAGE_OPTION
@@ -28,6 +38,7 @@ def command(
     seed: int,
     days: float | None,
     hours: float,
+    count: int | None,
     is_whole: bool,
     as_json: bool,
     language: str | None,
@@ -38,13 +49,17 @@ def command(
     models, and chance decides what goes wrong. The same seed always tells the same story. Exit
     status: 0 if every invariant held, 1 if not.
     """
+    hours = hours if days is None else days * 24.0
+    if count is not None:
+        _try_many(range(seed, seed + count), hours, as_json=as_json)
+        return
     # Loaded here: the door, the server and the printer of tables take a while.
     from rich.console import Console  # noqa: PLC0415
 
     from simulation.evening import Plan, simulate  # noqa: PLC0415
     from simulation.story import ending, is_calm, title, told  # noqa: PLC0415
 
-    plan = Plan(seed=seed, hours=hours if days is None else days * 24.0)
+    plan = Plan(seed=seed, hours=hours)
     result = simulate(plan)
     violation = result.violation
     if as_json:
@@ -79,4 +94,28 @@ def command(
             markup=False,
         )
     if violation is not None:
+        raise click.exceptions.Exit(1)
+
+
+def _try_many(seeds: range, hours: float, *, as_json: bool) -> None:
+    """Run many; tell in which an invariant was broken, and by what."""
+    from simulation.many import simulate_many  # noqa: PLC0415 (it takes a while)
+    from simulation.story import failure  # noqa: PLC0415 (likewise)
+
+    with progress_bar("simulating", len(seeds)) as advance:
+        tally = simulate_many(seeds, hours, advance)
+    if as_json:
+        told = {
+            "seeds": tally.number,
+            "hours": hours,
+            "steps": tally.steps,
+            "failed": [result.plan.seed for result in tally.failed],
+            "counts": dict(sorted(tally.counts.items())),
+        }
+        click.echo(json.dumps(told))
+    else:
+        for result in tally.failed:
+            click.echo(f"{failure(result)}\n")
+        click.echo(f"{len(tally.failed)} of {tally.number} simulations broke an invariant")
+    if tally.failed:
         raise click.exceptions.Exit(1)

@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.torture import (
     door_kills,
+    evenings,
     half_dead,
     power_cuts,
     server_disks,
@@ -24,6 +25,7 @@ TORMENTS: Final[Sequence[Torment]] = tuple(
         server_disks.every(),
         server_postgres.every(),
         half_dead.every(),
+        evenings.every(),
     )
 )
 
