@@ -15,6 +15,7 @@ from gardien.checkup_doors import check_site
 from gardien.checkup_senders import check_senders
 from gardien.errors import is_expected, one_line
 from gardien.findings import Finding, Findings, bad, good, mind
+from gardien.opening import open_installation
 from gardien.secret_files import is_private
 from runtime.keys import read_badge_key, signer, verifier
 from runtime.settings import MqttSettings, read_secret
@@ -22,7 +23,7 @@ from server import follower, ledger, registry, schema
 from server.database import Database, open_database
 from server.folder import Folder
 from server.history import HistoryError
-from server.installation import Installation, open_installation
+from server.installation import Installation
 from server.settings import ServerSettings
 from server.upgrade import is_current
 

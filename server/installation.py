@@ -19,7 +19,7 @@ from server.history_embedded import EmbeddedHistory
 from server.policy_source import PolicySource
 from server.settings import HistorySettings, ServerSettings, SiteSettings
 from server.silence import Patience
-from server.upgrade import upgrade
+from server.upgrade import Show, unseen, upgrade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +97,12 @@ def _history(settings: HistorySettings, embedded: Database) -> History:
 
 
 @contextmanager
-def open_installation(path: Path) -> Iterator[Installation]:
+def open_installation(path: Path, show: Show = unseen) -> Iterator[Installation]:
     """Open an installation, its database brought to the newest schema.
 
     Args:
         path: the folder that `--data` names.
+        show: shows how far that has come.
 
     Raises:
         InstallationError: there is none.
@@ -114,7 +115,7 @@ def open_installation(path: Path) -> Iterator[Installation]:
     password = read_secret(password_file) if password_file else None
     clock = clock_from(settings.clock)
     with open_database(settings.database, password=password) as database:
-        upgrade(database)
+        upgrade(database, show)
         policies = PolicySource(database=database, settings=settings, clock=clock)
         yield Installation(
             folder=folder,

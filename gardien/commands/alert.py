@@ -9,13 +9,14 @@ from gardien.call import examples, this_call
 from gardien.errors import CommandError
 from gardien.language import LANGUAGE_OPTION, chosen_language
 from gardien.moments import Here, here_now
+from gardien.opening import open_installation
 from gardien.tables import JSON_OPTION, SITE_OPTION, print_json, print_table
 from server import alerts_list
 from server.alerts_list import ListedAlert
 from server.alerts_wording import words
 from server.desk import OPERATOR
 from server.events import AlertAcknowledged
-from server.installation import Installation, open_installation
+from server.installation import Installation
 from server.notifier import Letter
 from server.notifier_followers import notifier_of
 from server.settings import SiteSettings

@@ -13,11 +13,12 @@ from gardien.call import examples, this_call
 from gardien.commands import badge_enrol
 from gardien.errors import CommandError, NoSuchThingError
 from gardien.moments import here_now
+from gardien.opening import open_installation
 from gardien.places import find_door
 from gardien.tables import JSON_OPTION, SITE_OPTION, print_json, print_table
 from gardien.uids import UID_HELP, Uid
 from server import registry
-from server.installation import Installation, open_installation
+from server.installation import Installation
 from server.unknown_badges import last_unknown
 
 SHOWN: Final = 8

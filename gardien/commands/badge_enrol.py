@@ -7,10 +7,11 @@ import click
 from access.ids import DoorId, MemberId, SiteId
 from gardien.call import examples, this_call
 from gardien.enrolment import ENROL_S, Enrolled, enrol
+from gardien.opening import open_installation
 from gardien.places import find_door
 from gardien.tables import SITE_OPTION
 from server import registry
-from server.installation import Installation, open_installation
+from server.installation import Installation
 
 _SHOWN: Final = 8
 

@@ -5,8 +5,8 @@ import click
 from dashboards.program import run
 from gardien.call import examples, this_call
 from gardien.demo.panel import panel_of
+from gardien.opening import open_installation
 from gardien.programs import told_to_stop
-from server.installation import open_installation
 
 
 @click.command(epilog=examples("gardien --data /srv/gardien dashboard"))

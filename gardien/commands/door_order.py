@@ -13,12 +13,13 @@ import click
 from access.ids import DoorId, SiteId
 from gardien.call import examples, this_call
 from gardien.language import LANGUAGE_OPTION, chosen_language
+from gardien.opening import open_installation
 from gardien.tables import SITE_OPTION
 from server import ledger
 from server.desk import OPERATOR
 from server.effects import SendOrder, WaitingOrder
 from server.events import DoorOrdered, Order
-from server.installation import Installation, open_installation
+from server.installation import Installation
 
 WAIT_S: Final = 5.0
 """How long a command waits for the doors to say that they did it."""

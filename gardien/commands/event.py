@@ -12,10 +12,11 @@ from gardien.call import examples, this_call
 from gardien.errors import NoSuchThingError
 from gardien.event_sources import Source, forget, keep, sources_of
 from gardien.moments import Here, here_now
+from gardien.opening import open_installation
 from gardien.tables import JSON_OPTION, SITE_OPTION, print_json, print_table
 from server import registry
 from server.calendar_ics import Occurrence, occurrences, read_events
-from server.installation import Installation, open_installation
+from server.installation import Installation
 from server.settings import SiteSettings
 
 

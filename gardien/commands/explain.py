@@ -16,12 +16,13 @@ from access.policy import Request, Token
 from gardien.call import examples, this_call
 from gardien.language import LANGUAGE_OPTION, chosen_language
 from gardien.moments import HOW, NOW, here_now, parse_moment
+from gardien.opening import open_installation
 from gardien.places import find_door
 from gardien.tables import JSON_OPTION, SITE_OPTION, print_json
 from gardien.uids import UID_HELP, Uid
 from gardien.what_if import Assumed, WhatIf, assume, told
 from runtime.written import Duration
-from server.installation import Installation, open_installation
+from server.installation import Installation
 from server.policy_source import policy_at
 from server.settings import SiteSettings
 

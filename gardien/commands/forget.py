@@ -5,10 +5,10 @@ from typing import Final
 import click
 
 from gardien.call import examples, this_call
+from gardien.opening import open_installation
 from gardien.progress import progress_bar
 from gardien.tables import JSON_OPTION, print_json
 from server.forgetting import Forgetter, Forgotten
-from server.installation import open_installation
 
 
 @click.command(epilog=examples("gardien forget --dry-run", "gardien forget"))

@@ -10,10 +10,10 @@ from access.instants import Span
 from access.model import Audience
 from gardien.call import examples, this_call
 from gardien.moments import HOW, Here, here_now, parse_moment, parse_span, parse_weekly, told_weekly
+from gardien.opening import open_installation
 from gardien.tables import JSON_OPTION, SITE_OPTION, print_json, print_table
 from runtime.written import Duration
 from server import registry
-from server.installation import open_installation
 
 
 @click.group(

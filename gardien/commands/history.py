@@ -3,10 +3,10 @@
 import click
 
 from gardien.call import examples, this_call
+from gardien.opening import open_installation
 from gardien.progress import progress_bar
 from server import ledger
 from server.follower import HistoryFollower
-from server.installation import open_installation
 
 
 @click.group(epilog=examples("gardien history rebuild"))

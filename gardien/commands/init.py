@@ -12,6 +12,7 @@ from access.model import Plan
 from gardien.call import examples, this_call
 from gardien.founding import Founding, SitePlan, found, found_simulated_door
 from gardien.language import LANGUAGES
+from gardien.opening import open_installation
 from gardien.passphrases import ask_secret
 from gardien.plans import read_door, read_hours
 from gardien.secret_files import filled, refuse_taken
@@ -20,7 +21,6 @@ from runtime.settings import SettingsError
 from server import registry
 from server.accounts import PasswordHash, hash_password, save_password
 from server.folder import Folder
-from server.installation import open_installation
 from server.registry_members import checked
 
 

@@ -11,10 +11,11 @@ from gardien.commands.member_data import erase_, export, password
 from gardien.commands.member_import import import_
 from gardien.language import LANGUAGES
 from gardien.moments import Here, here_now, parse_moment
+from gardien.opening import open_installation
 from gardien.slugs import slug_of
 from gardien.tables import JSON_OPTION, SITE_OPTION, print_json, print_table
 from server import registry
-from server.installation import Installation, open_installation
+from server.installation import Installation
 
 _PLANS: Final = [plan.value for plan in Plan]
 

@@ -10,12 +10,13 @@ from access.ids import MemberId, SiteId
 from gardien.call import examples, this_call
 from gardien.errors import CommandError
 from gardien.holdings import Erased, erase, holdings_of
+from gardien.opening import open_installation
 from gardien.passphrases import ask_secret
 from gardien.tables import print_json
 from runtime.keys import write_secret
 from server import registry
 from server.accounts import set_password
-from server.installation import Installation, open_installation
+from server.installation import Installation
 
 
 @click.command(

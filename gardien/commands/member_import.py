@@ -10,9 +10,10 @@ from access.ids import SiteId
 from gardien.call import examples, this_call
 from gardien.errors import CommandError
 from gardien.moments import here_now
+from gardien.opening import open_installation
 from gardien.progress import progress_bar
 from server import registry
-from server.installation import Installation, open_installation
+from server.installation import Installation
 
 
 @click.command(

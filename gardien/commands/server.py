@@ -5,9 +5,9 @@ import logging
 import click
 
 from gardien.call import examples, this_call
+from gardien.opening import open_installation
 from gardien.programs import told_to_stop
 from gardien.watchdog_sdnotify import Watchdog
-from server.installation import open_installation
 from server.program import run
 
 _log = logging.getLogger(__name__)

@@ -13,10 +13,11 @@ from gardien.call import examples, this_call
 from gardien.errors import CommandError
 from gardien.language import LANGUAGE_OPTION, chosen_language
 from gardien.moments import Here, here_now
+from gardien.opening import open_installation
 from gardien.tables import JSON_OPTION, SITE_OPTION, print_json, print_table
 from server import registry, time_bank
 from server.desk import OPERATOR
-from server.installation import Installation, open_installation
+from server.installation import Installation
 from server.presence_accounts import presence_of
 from server.settings import SiteSettings
 

@@ -9,11 +9,11 @@ import click
 from access.ids import MemberId, SiteId
 from gardien.call import examples, this_call
 from gardien.moments import here_now
+from gardien.opening import open_installation
 from gardien.tables import JSON_OPTION, print_json, print_table
 from runtime.written import Duration
 from server import api_tokens, registry
 from server.api_tokens import OF_MEMBERS, ApiToken, Scope
-from server.installation import open_installation
 
 NEVER: Final = "never"
 _LONGEST: Final = "365 d"

@@ -5,10 +5,10 @@ from sqlalchemy import Connection
 
 from access.ids import DoorId, SiteId
 from gardien.call import examples, this_call
+from gardien.opening import open_installation
 from gardien.progress import Advance, progress_bar
 from gardien.tables import JSON_OPTION, print_json
 from server import ledger
-from server.installation import open_installation
 from server.settings import SiteSettings
 from server.verify import ChainReport, testimony, verify_chain
 from server.verify_state import StateReport, verify_state

@@ -11,11 +11,12 @@ from access.watch import Phase, Watch
 from gardien.call import examples, this_call
 from gardien.language import LANGUAGE_OPTION, chosen_language
 from gardien.moments import Here, here_now
+from gardien.opening import open_installation
 from gardien.tables import JSON_OPTION, SITE_OPTION, print_json, print_table
 from server import ledger
 from server.desk import OPERATOR
 from server.events import CloseAsked, RollCallSigned
-from server.installation import Installation, open_installation
+from server.installation import Installation
 
 _CLOSED: Final = ("gardien.watch.closed",)
 _COLUMNS: Final = {

@@ -11,10 +11,11 @@ from gardien.call import examples, this_call
 from gardien.errors import CommandError
 from gardien.language import LANGUAGE_OPTION, chosen_language
 from gardien.moments import here_now
+from gardien.opening import open_installation
 from gardien.tables import JSON_OPTION, print_json, print_table
 from server import ledger, notifier_queue
 from server.database import Database
-from server.installation import Installation, open_installation
+from server.installation import Installation
 from server.notifier_followers import Standing, standing
 from server.notifier_queue import Delivery, Stage
 from server.webhooks import write_key

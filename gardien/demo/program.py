@@ -21,8 +21,9 @@ from gardien.demo.narrator import Narrator
 from gardien.demo.processes import Processes
 from gardien.demo.site import SITE, Login
 from gardien.demo.story import FABLAB, MAIN, ZONE, day
+from gardien.opening import open_installation
 from runtime.clock import DemoClock
-from server.installation import Installation, open_installation
+from server.installation import Installation
 
 _LOOPBACK: Final = "127.0.0.1"
 _DOORS: Final = (MAIN, FABLAB)

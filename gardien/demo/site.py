@@ -16,10 +16,11 @@ from access.model import Plan, Validity
 from gardien.demo.cast import GUARDIANS, STAFF, Player
 from gardien.demo.story import FABLAB, MAIN, TALK, TUESDAY, ZONE
 from gardien.founding import DoorPlan, Founding, SitePlan, found, found_simulated_door
+from gardien.opening import open_installation
 from runtime.clock import DemoClock
 from server import accounts, registry
 from server.folder import Folder
-from server.installation import Installation, open_installation
+from server.installation import Installation
 
 SITE: Final = SiteId("malakoff")
 MARK: Final = ".demo"

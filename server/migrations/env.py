@@ -8,5 +8,11 @@ from server.schema import metadata
 
 __all__ = ["api_requests", "api_tokens", "calendar_addresses", "sessions"]
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+_given = context.config.attributes
+
+context.configure(
+    connection=_given["connection"],
+    target_metadata=metadata,
+    on_version_apply=lambda **_: _given["advance"](1),
+)
 context.run_migrations()

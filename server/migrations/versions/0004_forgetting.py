@@ -8,6 +8,9 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+LEDGER_PASSES = 2
+"""How often the whole ledger is read: two indexes are made of it."""
+
 
 def upgrade() -> None:
     """Make both tables and the index; leave out of the members' index who is forgotten."""

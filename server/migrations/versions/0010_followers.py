@@ -8,6 +8,9 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+LEDGER_PASSES = 1
+"""How often the whole ledger is read: one index is made of it."""
+
 _OF_ALERTS = sa.text("kind LIKE 'gardien.alert%'")
 
 
