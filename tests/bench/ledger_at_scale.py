@@ -26,23 +26,19 @@ import sqlite3
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 
 import sqlalchemy as sa
-from flask.testing import FlaskClient
 
 if (ROOT := str(Path(__file__).parents[2])) not in sys.path:
     sys.path.append(ROOT)
 
 from tests.bench.ledger_courtesy import Decisions, decide
 from tests.bench.ledger_followers import ONE_BY_ONE, FollowerRate, follow
-from tests.bench.ledger_place import DOORS, SITE, Place, browser, found, open_place
+from tests.bench.ledger_pages import Page, look
+from tests.bench.ledger_place import DOORS, SITE, Place, found, open_place
 from tests.bench.ledger_reporting import Reporting
 
 LEAST_PER_S = 5_000.0
@@ -50,17 +46,6 @@ MOST_TIMES_SMALL = 1.3
 MOST_PAGE_MS = 50.0
 PER_DOOR = 100
 WARM_UP = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """How long a page takes, in milliseconds: when all is read from disk, the middle, and p95."""
-
-    name: str
-    from_disk_ms: float
-    p50_ms: float
-    p95_ms: float
-    kilobytes: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,75 +113,6 @@ def take_in(small: Place, large: Place, members: int, rounds: int) -> tuple[floa
     costs = [[reporting.take_in() for reporting in pair] for _ in range(rounds)]
     here, there = (statistics.median(of) for of in zip(*costs, strict=True))
     return here * 1e6, there * 1e6
-
-
-def look(place: Place, looks: int) -> Iterator[Page]:
-    """Look at each page again and again."""
-    month = place.installation.clock.now().strftime("%Y-%m")
-    paths = {
-        "a member's page": "/me",
-        "the live board": "/",
-        "the last events, by the API": "/api/v1/events",
-        "a month's curve, drawn": f"/curve.svg?month={month}",
-        "a month's curve, as a table": f"/curve?month={month}",
-    }
-    with browser(place) as client:
-        for name, path in paths.items():
-            yield timed(name, place, looks, partial(whole, client, path))
-        yield timed("what /live sends", place, looks, partial(first_mark, client))
-
-
-def whole(client: FlaskClient, path: str) -> bytes:
-    """Open a page.
-
-    Raises:
-        RuntimeError: it is not shown.
-    """
-    answer = client.get(path)
-    if answer.status_code != HTTPStatus.OK:
-        raise RuntimeError(f"{path} answers {answer.status}")
-    return answer.get_data()
-
-
-def first_mark(client: FlaskClient) -> bytes:
-    """Open the stream of the board, and read on until it says how the board stands."""
-    with client.get("/live", buffered=False) as answer:
-        found = b""
-        for chunk in answer.iter_encoded():
-            found += chunk
-            if b"data:" in found:
-                break
-    return found
-
-
-def forget(place: Place) -> None:
-    """Let the database and the system forget what they hold of the files in memory."""
-    for database in (place.database, place.cursors):
-        database.checkpoint()
-        file = os.open(str(database.engine.url.database), os.O_RDONLY)
-        os.fsync(file)
-        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(file)
-        database.engine.dispose()
-
-
-def timed(name: str, place: Place, looks: int, get: Callable[[], bytes]) -> Page:
-    """Time how long something takes that gives bytes: first when nothing of it is in memory."""
-    times, size = [], 0
-    get()
-    forget(place)
-    for _ in range(looks + 1):
-        start = time.perf_counter()
-        size = len(get())
-        times.append((time.perf_counter() - start) * 1e3)
-    first, *others = times
-    return Page(
-        name=name,
-        from_disk_ms=first,
-        p50_ms=statistics.median(others),
-        p95_ms=statistics.quantiles(others, n=20)[18],
-        kilobytes=size / 1e3,
-    )
 
 
 def machine() -> dict[str, str]:
