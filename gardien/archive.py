@@ -4,20 +4,20 @@ import hashlib
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO, Final, cast
 
+from gardien.databases import LEDGER_FILE, choose_database, copy_in, copy_out, ledger_file, release
 from gardien.errors import CommandError
+from gardien.progress import ShowProgress, progress_bar
 from gardien.secret_files import filled, make_private
-from gardien.snapshot_sqlite import snapshot
 from gardien.vault import PIECE, VaultError, VaultReader, VaultWriter
 from server.folder import SETTINGS_FILE, Folder
 from server.settings import ServerSettings
 
-_SQLITE: Final = "sqlite:///"
 _DATABASES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
 _LEFT_OUT: Final = ("broker",)
 _OWNER_ONLY: Final = 0o600
@@ -35,34 +35,36 @@ class Part:
     digest: str
 
 
-def write_backup(folder: Folder, target: Path, passphrase: str) -> list[Part]:
+def write_backup(
+    folder: Folder, target: Path, passphrase: str, progress: ShowProgress = progress_bar
+) -> list[Part]:
     """Write an installation into a new file, and read it back to be sure. Blocks.
 
-    The server may run meanwhile. The history is copied before the ledger, so that its cursor is
-    never ahead of what it follows.
+    The server may run meanwhile: see `gardien.databases.copy_out`.
 
     Raises:
         FileExistsError: the file is there already.
-        ArchiveError: the database is not in the folder, or the file did not read back the same.
+        ArchiveError: the file did not read back the same.
+        DatabaseChoiceError: the database is a file outside the folder.
+        DatabaseError: the database can't be read now.
         SnapshotError: a database can't be copied.
         PassphraseError: the passphrase is too short.
     """
-    databases = [path for path in (folder.history_file, database_of(folder)) if path.exists()]
-    with _new_file(target) as file, tempfile.TemporaryDirectory(dir=folder.path) as place:
-        written: list[Part] = []
+    with _new_file(target) as file, tempfile.TemporaryDirectory(dir=folder.path) as made:
+        place = Path(made)
         with VaultWriter(file, passphrase) as vault, _writing(vault) as tar:
-            written += [
-                _add(tar, path, path.relative_to(folder.path))
-                for path in _plain_files(folder.path, target, Path(place))
-            ]
-            for path in databases:
-                copy = Path(place) / path.name
-                snapshot(path, copy)
-                written.append(_add(tar, copy, path.relative_to(folder.path.absolute())))
+            copies = copy_out(folder, place, progress)
+            with progress("backing up", None):
+                written = [
+                    _add(tar, path, path.relative_to(folder.path))
+                    for path in _plain_files(folder.path, target, place)
+                ]
+                written += [_add(tar, copy, name) for copy, name in copies]
         file.flush()
         os.fsync(file.fileno())
-        if read_backup(target, passphrase) != written:
-            raise ArchiveError(f"{target} did not read back as it was written; check the disk")
+        with progress("reading it back", None):
+            if read_backup(target, passphrase) != written:
+                raise ArchiveError(f"{target} did not read back as it was written; check the disk")
     return written
 
 
@@ -81,8 +83,30 @@ def read_backup(source: Path, passphrase: str, into: Path | None = None) -> list
         raise ArchiveError(f"{source}: {error}") from error
 
 
-def restore_backup(source: Path, path: Path, passphrase: str) -> ServerSettings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The database to restore into, where it is not the one that the backup was made of.
+
+    Attributes:
+        url: as in `gardien.toml`; a relative SQLite file is in the folder.
+        password_file: holds the password of PostgreSQL.
+    """
+
+    url: str
+    password_file: Path | None = None
+
+
+def restore_backup(
+    source: Path,
+    path: Path,
+    passphrase: str,
+    choice: Choice | None = None,
+    progress: ShowProgress = progress_bar,
+) -> ServerSettings:
     """Make an installation of a backup, in a folder that is new or empty: whole, or not at all.
+
+    A PostgreSQL that is filled by it keeps what it has when this is broken off, and another try
+    goes on from there; there is no installation in the folder until it is whole.
 
     Returns:
         Its settings.
@@ -90,33 +114,34 @@ def restore_backup(source: Path, path: Path, passphrase: str) -> ServerSettings:
     Raises:
         FolderTakenError: the folder is not empty.
         ArchiveError: it is no backup, or the passphrase is another.
+        MoveError: something else is in the database.
+        DatabaseError: the database can't be filled now.
         SettingsError: its settings can't be used here.
     """
     with filled(path) as place:
-        parts = read_backup(source, passphrase, into=place)
+        with progress("restoring", None):
+            parts = read_backup(source, passphrase, into=place)
         if SETTINGS_FILE not in {part.name for part in parts}:
             raise ArchiveError(f"{source} holds no installation: {SETTINGS_FILE} is not in it")
-    return Folder(path=path).load_settings()
+        folder = Folder(path=place)
+        before = ledger_file(folder, folder.load_settings()) or place.absolute() / LEDGER_FILE
+        if choice is not None:
+            choose_database(place, choice.url, choice.password_file)
+        after = ledger_file(folder, folder.load_settings())
+        if after is None:
+            copy_in(place, before, _name_of(parts), progress)
+        elif before.exists():
+            before.rename(after)
+    settings = Folder(path=path).load_settings()
+    if after is None:
+        release(settings)
+    return settings
 
 
-def database_of(folder: Folder) -> Path:
-    """Give the ledger's file.
-
-    Raises:
-        ArchiveError: it is not SQLite, or not in the folder.
-    """
-    url = str(folder.load_settings().database)
-    if not url.startswith(_SQLITE):
-        raise ArchiveError(
-            "the database is PostgreSQL, which has its own tool: back it up with pg_dump, and copy "
-            f"{folder.path} apart"
-        )
-    file = Path(url.removeprefix(_SQLITE))
-    if not file.is_relative_to(folder.path.absolute()):
-        raise ArchiveError(
-            f"{file} is not in {folder.path}; move it there, so that one file holds all"
-        )
-    return file
+def _name_of(parts: Sequence[Part]) -> str:
+    """Name a backup by its content."""
+    named = "\n".join(f"{part.digest} {part.name}" for part in parts)
+    return hashlib.sha256(named.encode()).hexdigest()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from rich.console import Console
@@ -13,6 +13,9 @@ PATIENCE_S: Final = 2.0
 
 Advance = Callable[[int], None]
 """Says that so many more are done."""
+
+ShowProgress = Callable[[str, int | None], AbstractContextManager[Advance]]
+"""Shows how far some work is: `progress_bar`, or something that shows nothing."""
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from gardien.errors import CommandError
 
 _FOLDER_OWNER_ONLY: Final = 0o700
 _OTHERS: Final = 0o077
+_UNFINISHED: Final = ".new-"
 
 
 class FolderTakenError(CommandError):
@@ -28,12 +29,14 @@ def is_private(path: Path) -> bool:
 
 
 def refuse_taken(path: Path) -> None:
-    """Make sure that a folder is new or empty.
+    """Make sure that a folder is new or empty; what a try left that was killed does not count.
 
     Raises:
         FolderTakenError: it is not.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and not (
+        path.is_dir() and all(part.name.startswith(_UNFINISHED) for part in path.iterdir())
+    ):
         raise FolderTakenError(f"{path} is not empty; name a new folder with --data")
 
 
@@ -51,7 +54,9 @@ def filled(path: Path) -> Iterator[Path]:
     refuse_taken(path)
     was_there = path.exists()
     make_private(path)
-    place = Path(tempfile.mkdtemp(prefix=".new-", dir=path))
+    for left in path.iterdir():
+        shutil.rmtree(left)
+    place = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=path))
     try:
         yield place
         for part in place.iterdir():

@@ -7,7 +7,6 @@ import click
 from gardien.archive import write_backup
 from gardien.call import examples, this_call
 from gardien.passphrases import ask_secret
-from gardien.progress import progress_bar
 from server.folder import Folder
 
 
@@ -32,6 +31,5 @@ def command(*, file: Path, passphrase_file: Path | None) -> None:
     folder = Folder(path=this_call().data)
     folder.load_settings()
     passphrase = ask_secret("passphrase", passphrase_file, "--passphrase-file", is_new=True)
-    with progress_bar("backing up", None):
-        parts = write_backup(folder, file, passphrase)
+    parts = write_backup(folder, file, passphrase)
     click.echo(f"{file}: {len(parts)} files, {file.stat().st_size} bytes, read back and whole")
