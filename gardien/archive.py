@@ -1,25 +1,34 @@
 """A whole installation in one encrypted file: written while it runs, verified, and brought back."""
 
+import errno
 import hashlib
 import os
+import shutil
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO, Final, cast
 
+import msgspec
+
+from gardien.backup_about import About, about_from, about_this, header_of
 from gardien.databases import LEDGER_FILE, choose_database, copy_in, copy_out, ledger_file, release
 from gardien.errors import CommandError
 from gardien.progress import ShowProgress, progress_bar
 from gardien.secret_files import filled, make_private
-from gardien.vault import PIECE, VaultError, VaultReader, VaultWriter
+from gardien.vault import PIECE, VaultReader, VaultWriter
+from gardien.vault_keys import Locker, Opener, Remembered, VaultError
 from server.folder import SETTINGS_FILE, Folder
 from server.settings import ServerSettings
 
 _DATABASES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
 _LEFT_OUT: Final = ("broker",)
+_COPIES: Final = ".backup-"
+_ABANDONED_S: Final = 24 * 3600
 _OWNER_ONLY: Final = 0o600
 
 
@@ -29,18 +38,45 @@ class ArchiveError(CommandError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One file of a backup: its name in the folder, and the SHA-256 of its content."""
+    """One file of a backup.
+
+    Attributes:
+        name: in the folder of the installation.
+        size: of its content, in bytes.
+        digest: SHA-256 of its content, hex.
+    """
 
     name: str
+    size: int
     digest: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What is in a backup.
+
+    Attributes:
+        about: what it says of itself; None where an older version made it.
+        parts: its files, in order.
+    """
+
+    about: About | None
+    parts: Sequence[Part]
+
+
 def write_backup(
-    folder: Folder, target: Path, passphrase: str, progress: ShowProgress = progress_bar
-) -> list[Part]:
+    folder: Folder, target: Path, locker: Locker, progress: ShowProgress = progress_bar
+) -> Contents:
     """Write an installation into a new file, and read it back to be sure. Blocks.
 
-    The server may run meanwhile: see `gardien.databases.copy_out`.
+    The server may run meanwhile: see `gardien.databases.copy_out`. The file has its name only when
+    it is whole.
+
+    Args:
+        folder: of the installation.
+        target: the file.
+        locker: who will be able to open it.
+        progress: shows how far it is.
 
     Raises:
         FileExistsError: the file is there already.
@@ -49,37 +85,44 @@ def write_backup(
         DatabaseError: the database can't be read now.
         SnapshotError: a database can't be copied.
         PassphraseError: the passphrase is too short.
+        OSError: the disk is full, or fails.
     """
-    with _new_file(target) as file, tempfile.TemporaryDirectory(dir=folder.path) as made:
-        place = Path(made)
-        with VaultWriter(file, passphrase) as vault, _writing(vault) as tar:
-            copies = copy_out(folder, place, progress)
-            with progress("backing up", None):
-                written = [
-                    _add(tar, path, path.relative_to(folder.path))
-                    for path in _plain_files(folder.path, target, place)
-                ]
-                written += [_add(tar, copy, name) for copy, name in copies]
+    key = locker.lock()
+    with _new_file(target) as (file, part), _place_for_copies(folder.path) as place:
+        copies = copy_out(folder, place, progress)
+        about = about_this(folder, copies)
+        with (
+            progress("backing up", None),
+            VaultWriter(file, key) as vault,
+            _writing(vault, about) as tar,
+        ):
+            written = [
+                _add(tar, path, path.relative_to(folder.path))
+                for path in _plain_files(folder.path, part)
+            ]
+            written += [_add(tar, copy, name) for copy, name in copies]
         file.flush()
         os.fsync(file.fileno())
         with progress("reading it back", None):
-            if read_backup(target, passphrase) != written:
-                raise ArchiveError(f"{target} did not read back as it was written; check the disk")
-    return written
+            found = read_backup(part, Remembered(key))
+        if found != Contents(about=about, parts=written):
+            raise ArchiveError(f"{target} did not read back as it was written; check the disk")
+    return found
 
 
-def read_backup(source: Path, passphrase: str, into: Path | None = None) -> list[Part]:
+def read_backup(source: Path, opener: Opener, into: Path | None = None) -> Contents:
     """Read a whole backup, and write its files into a folder if one is given. Blocks.
 
     Raises:
-        ArchiveError: it is no backup, or the passphrase is another.
+        ArchiveError: it is no backup, or the opener does not open it.
     """
     try:
         with source.open("rb") as file:
-            vault = cast("Any", VaultReader(file, passphrase))
+            vault = cast("Any", VaultReader(file, opener))
             with tarfile.open(fileobj=vault, mode="r|") as tar:
-                return [_take(tar, entry, into) for entry in tar]
-    except (VaultError, tarfile.TarError) as error:
+                parts = [_take(tar, entry, into) for entry in tar]
+                return Contents(about=about_from(tar.pax_headers), parts=parts)
+    except (VaultError, tarfile.TarError, msgspec.DecodeError) as error:
         raise ArchiveError(f"{source}: {error}") from error
 
 
@@ -99,7 +142,7 @@ class Choice:
 def restore_backup(
     source: Path,
     path: Path,
-    passphrase: str,
+    opener: Opener,
     choice: Choice | None = None,
     progress: ShowProgress = progress_bar,
 ) -> ServerSettings:
@@ -113,14 +156,14 @@ def restore_backup(
 
     Raises:
         FolderTakenError: the folder is not empty.
-        ArchiveError: it is no backup, or the passphrase is another.
+        ArchiveError: it is no backup, or the opener does not open it.
         MoveError: something else is in the database.
         DatabaseError: the database can't be filled now.
         SettingsError: its settings can't be used here.
     """
     with filled(path) as place:
         with progress("restoring", None):
-            parts = read_backup(source, passphrase, into=place)
+            parts = read_backup(source, opener, into=place).parts
         if SETTINGS_FILE not in {part.name for part in parts}:
             raise ArchiveError(f"{source} holds no installation: {SETTINGS_FILE} is not in it")
         folder = Folder(path=place)
@@ -145,26 +188,48 @@ def _name_of(parts: Sequence[Part]) -> str:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file for its owner alone, and take it away again if the work fails."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+def _new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """Open a new file for its owner alone, and take it away again if the work fails.
+
+    Gives the file, and its path until then: it has its own when all is in it.
+    """
+    part = path.with_name(f"{path.name}.part")
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            yield file
-    except BaseException:
-        path.unlink(missing_ok=True)
+            yield file, part
+        part.rename(path)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(path)
         raise
 
 
-def _writing(vault: VaultWriter) -> tarfile.TarFile:
-    return tarfile.open(fileobj=cast("Any", vault), mode="w|")
+@contextmanager
+def _place_for_copies(folder: Path) -> Iterator[Path]:
+    """Make a folder in an installation's own; what a backup that was killed left goes with it."""
+    for left in folder.glob(f"{_COPIES}*"):
+        if left.stat().st_mtime < time.time() - _ABANDONED_S:
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_COPIES, dir=folder) as place:
+        yield Path(place)
 
 
-def _plain_files(folder: Path, target: Path, place: Path) -> Iterator[Path]:
+def _writing(vault: VaultWriter, about: About) -> tarfile.TarFile:
+    header = header_of(about)
+    return tarfile.open(
+        fileobj=cast("Any", vault), mode="w|", format=tarfile.PAX_FORMAT, pax_headers=header
+    )
+
+
+def _plain_files(folder: Path, target: Path) -> Iterator[Path]:
     """Go through all that is not a database, a socket, the broker's own, or the backup itself."""
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if inside.parts[0] in _LEFT_OUT or path.is_relative_to(place):
+        if inside.parts[0] in _LEFT_OUT or inside.parts[0].startswith(_COPIES):
             continue
         is_plain = path.is_file() and not path.is_symlink() and not path.name.endswith(_DATABASES)
         if is_plain and not path.samefile(target):
@@ -178,7 +243,7 @@ def _add(tar: tarfile.TarFile, path: Path, name: Path) -> Part:
         entry = tarfile.TarInfo(name.as_posix())
         entry.size, entry.mode = path.stat().st_size, _OWNER_ONLY
         tar.addfile(entry, file)
-    return Part(name=name.as_posix(), digest=digest)
+    return Part(name=name.as_posix(), size=entry.size, digest=digest)
 
 
 def _take(tar: tarfile.TarFile, entry: tarfile.TarInfo, into: Path | None) -> Part:
@@ -187,11 +252,11 @@ def _take(tar: tarfile.TarFile, entry: tarfile.TarInfo, into: Path | None) -> Pa
     if content is None or name.is_absolute() or ".." in name.parts:
         raise ArchiveError(f"the backup holds {entry.name!r}, which is no file of an installation")
     if into is None:
-        return Part(name=entry.name, digest=_copied(content, None))
+        return Part(name=entry.name, size=entry.size, digest=_copied(content, None))
     make_private((into / name).parent)
     descriptor = os.open(into / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     with os.fdopen(descriptor, "wb") as file:
-        return Part(name=entry.name, digest=_copied(content, file))
+        return Part(name=entry.name, size=entry.size, digest=_copied(content, file))
 
 
 def _copied(content: IO[bytes], file: BinaryIO | None) -> str:

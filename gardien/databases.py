@@ -32,16 +32,20 @@ class DatabaseChoiceError(CommandError):
     """The database can't be used for what was asked; the message says why."""
 
 
+def is_postgresql(settings: ServerSettings) -> bool:
+    """Whether the database is PostgreSQL, and not a file."""
+    return not str(settings.database).startswith(_SQLITE)
+
+
 def ledger_file(folder: Folder, settings: ServerSettings) -> Path | None:
     """Give the ledger's file; None where the database is PostgreSQL.
 
     Raises:
         DatabaseChoiceError: it is a file outside the folder.
     """
-    url = str(settings.database)
-    if not url.startswith(_SQLITE):
+    if is_postgresql(settings):
         return None
-    file = Path(url.removeprefix(_SQLITE))
+    file = Path(str(settings.database).removeprefix(_SQLITE))
     if not file.is_relative_to(folder.path.absolute()):
         raise DatabaseChoiceError(
             f"{file} is not in {folder.path}; move it there, so that one file holds all"

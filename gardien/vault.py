@@ -1,6 +1,6 @@
-"""One encrypted file: a stream under a passphrase that shows any change, cut or exchange.
+"""One encrypted file: a stream that shows any change, cut or exchange.
 
-The key comes from the passphrase by scrypt (RFC 7914). The content goes through AES-256-GCM (NIST
+Where its key comes from is in `gardien.vault_keys`. The content goes through AES-256-GCM (NIST
 SP 800-38D) in pieces of 1 MiB, each under a nonce that holds its number and whether it is the last
 one, as in the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár, 2015).
 """
@@ -12,29 +12,14 @@ from typing import BinaryIO, Final, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-LEAST_PASSPHRASE: Final = 12
-"""The shortest passphrase, in characters."""
+from gardien.vault_keys import Opener, VaultError, VaultKey, exactly
 
 PIECE: Final = 1024 * 1024
 """How much is encrypted at once, in bytes."""
 
-_MAGIC: Final = b"GARDIEN\x01"
-_COST: Final = 16  # 2 to this many rounds: 64 MiB and some 200 ms on a small machine
-_MOST_COST: Final = 20
-_SALT: Final = 16
 _PREFIX: Final = 7
 _TAG: Final = 16
-_HEADER: Final = struct.Struct(f">{len(_MAGIC)}sB{_SALT}s{_PREFIX}s")
-
-
-class VaultError(ValueError):
-    """The file is not one of ours, was changed, or the passphrase is another."""
-
-
-class PassphraseError(ValueError):
-    """The passphrase is too short."""
 
 
 class VaultWriter:
@@ -42,21 +27,13 @@ class VaultWriter:
 
     Args:
         file: where to; closed by the caller.
-        passphrase: 12 characters or more.
-
-    Raises:
-        PassphraseError: it is shorter.
+        key: of this vault alone, as a `Locker` makes it.
     """
 
-    def __init__(self, file: BinaryIO, passphrase: str) -> None:
-        if len(passphrase) < LEAST_PASSPHRASE:
-            raise PassphraseError(
-                f"a passphrase has {LEAST_PASSPHRASE} characters or more, not {len(passphrase)}; "
-                "four words do well"
-            )
-        salt, prefix = os.urandom(_SALT), os.urandom(_PREFIX)
-        self._header = _HEADER.pack(_MAGIC, _COST, salt, prefix)
-        self._pieces = _Pieces(passphrase, _COST, salt, prefix)
+    def __init__(self, file: BinaryIO, key: VaultKey) -> None:
+        prefix = os.urandom(_PREFIX)
+        self._header = key.header + prefix
+        self._pieces = _Pieces(key.key, prefix)
         self._file = file
         self._waiting = bytearray()
         self._is_closed = False
@@ -98,20 +75,17 @@ class VaultReader:
 
     Args:
         file: at its beginning; closed by the caller.
-        passphrase: with which it was written.
+        opener: finds its key.
 
     Raises:
-        VaultError: it is no such file.
+        VaultError: it is no such file, or the opener does not open it.
     """
 
-    def __init__(self, file: BinaryIO, passphrase: str) -> None:
-        self._header = file.read(_HEADER.size)
-        if len(self._header) < _HEADER.size or not self._header.startswith(_MAGIC):
-            raise VaultError("it is not a backup of gardien; name another file")
-        _, cost, salt, prefix = _HEADER.unpack(self._header)
-        if not 1 <= cost <= _MOST_COST:
-            raise VaultError("it was made by a newer version of gardien, or damaged")
-        self._pieces = _Pieces(passphrase, cost, salt, prefix)
+    def __init__(self, file: BinaryIO, opener: Opener) -> None:
+        key = opener.open(file)
+        prefix = exactly(file, _PREFIX)
+        self._header = key.header + prefix
+        self._pieces = _Pieces(key.key, prefix)
         self._file = file
         self._ahead = file.read(PIECE + _TAG)
         self._ready = bytearray()
@@ -142,8 +116,7 @@ class VaultReader:
 class _Pieces:
     """The cipher, and the nonce of each piece in order."""
 
-    def __init__(self, passphrase: str, cost: int, salt: bytes, prefix: bytes) -> None:
-        key = Scrypt(salt=salt, length=32, n=2**cost, r=8, p=1).derive(passphrase.encode())
+    def __init__(self, key: bytes, prefix: bytes) -> None:
         self._cipher, self._prefix, self._number = AESGCM(key), prefix, 0
 
     def next(self, *, is_last: bool) -> tuple[AESGCM, bytes]:

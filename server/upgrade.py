@@ -78,8 +78,17 @@ def is_current(database: Database) -> bool:
     Raises:
         DatabaseError: not now.
     """
+    return revision_of(database) == newest()
+
+
+def revision_of(database: Database) -> str | None:
+    """Name the revision of a database; None where it has no tables yet.
+
+    Raises:
+        DatabaseError: not now.
+    """
     with database.reading() as connection:
-        return _revision(connection) == newest()
+        return _revision(connection)
 
 
 def newest() -> str | None:

@@ -6,24 +6,22 @@ import click
 
 from gardien.archive import Choice, restore_backup
 from gardien.call import examples, this_call
-from gardien.passphrases import ask_secret
+from gardien.vault_options import PASSPHRASE_OPTION, PRIVATE_OPTION, opener_from
 from server.folder import Folder
 
 
 @click.command(
     epilog=examples(
         "gardien --data /srv/gardien restore gardien-2026-11-24.backup",
+        "gardien --data /srv/gardien restore house.backup --private-key backup.key",
         "gardien --data /srv/gardien restore house.backup"
         " --database postgresql+psycopg://gardien@db.example.org/gardien",
         "gardien --data /srv/gardien restore house.backup --database sqlite:///gardien.db",
     )
 )
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option(
-    "--passphrase-file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Holds the passphrase in its first line. Without it you are asked.",
-)
+@PASSPHRASE_OPTION
+@PRIVATE_OPTION
 @click.option(
     "--database",
     metavar="URL",
@@ -39,6 +37,7 @@ def command(
     *,
     file: Path,
     passphrase_file: Path | None,
+    private_key: Path | None,
     database: str | None,
     database_password_file: Path | None,
 ) -> None:
@@ -52,7 +51,7 @@ def command(
     backup was made must be looked at: their chains go on further than this ledger.
     """
     folder = Folder(path=this_call().data)
-    passphrase = ask_secret("passphrase", passphrase_file, "--passphrase-file", is_new=False)
+    opener = opener_from(passphrase_file, private_key)
     choice = Choice(url=database, password_file=database_password_file) if database else None
-    restore_backup(file, folder.path, passphrase, choice)
+    restore_backup(file, folder.path, opener, choice)
     click.echo(f"{folder.path}: restored; now run `gardien --data {folder.path} doctor`")

@@ -15,6 +15,7 @@ from sqlalchemy import func, inspect, select, text
 
 from access.ids import SiteId
 from gardien.archive import Choice, restore_backup
+from gardien.vault_keys import Passphrase
 from runtime.clock import DemoClock
 from server import ledger, moving, schema
 from server.database import Database, DatabaseFaultError, open_database
@@ -155,10 +156,11 @@ RESTORE = """
 import sys
 from pathlib import Path
 from gardien.archive import Choice, restore_backup
+from gardien.vault_keys import Passphrase
 from server import moving
 moving.BATCH = 3
 file, folder, url, passphrase = sys.argv[1:]
-restore_backup(Path(file), Path(folder), passphrase, Choice(url=url))
+restore_backup(Path(file), Path(folder), Passphrase(passphrase), Choice(url=url))
 """
 
 
@@ -181,7 +183,7 @@ def test_a_move_that_is_killed_at_any_batch_goes_on_and_ends_the_same(
         counted = rows
         if kills == 3:
             with pytest.raises(moving.MoveError, match="another backup"):
-                restore_backup(other, tmp_path / "other", PASSPHRASE, Choice(url=url))
+                restore_backup(other, tmp_path / "other", Passphrase(PASSPHRASE), Choice(url=url))
     assert kills >= 5
     assert all_rows(there) == before
     there.done("verify")
