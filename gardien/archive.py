@@ -161,7 +161,7 @@ def restore_backup(
         DatabaseError: the database can't be filled now.
         SettingsError: its settings can't be used here.
     """
-    with filled(path) as place:
+    with filled(path, SETTINGS_FILE) as place:
         with progress("restoring", None):
             parts = read_backup(source, opener, into=place).parts
         if SETTINGS_FILE not in {part.name for part in parts}:

@@ -12,6 +12,7 @@ from gardien.errors import CommandError
 _FOLDER_OWNER_ONLY: Final = 0o700
 _OTHERS: Final = 0o077
 _UNFINISHED: Final = ".new-"
+_LIST: Final = f"{_UNFINISHED}list"
 
 
 class FolderTakenError(CommandError):
@@ -34,19 +35,22 @@ def refuse_taken(path: Path) -> None:
     Raises:
         FolderTakenError: it is not.
     """
-    if path.exists() and not (
-        path.is_dir() and all(part.name.startswith(_UNFINISHED) for part in path.iterdir())
-    ):
+    if path.exists() and not (path.is_dir() and _is_free(path)):
         raise FolderTakenError(f"{path} is not empty; name a new folder with --data")
 
 
 @contextmanager
-def filled(path: Path) -> Iterator[Path]:
+def filled(path: Path, last: str) -> Iterator[Path]:
     """Fill a folder that is new or empty: whole, or not at all.
 
     Gives a folder inside it, to be filled; what is in that moves up when the block ends well, and
     goes away when it does not. (A folder beside it would not do: where systemd makes the folder of
-    a service, nobody but root may write beside it.)
+    a service, nobody but root may write beside it.) A try that is killed, at whatever moment,
+    leaves a folder that the next one may fill, and that has no `last` in it until it is whole.
+
+    Args:
+        path: the folder.
+        last: what moves up last: the part without which the others are nothing.
 
     Raises:
         FolderTakenError: there is something in it.
@@ -54,17 +58,49 @@ def filled(path: Path) -> Iterator[Path]:
     refuse_taken(path)
     was_there = path.exists()
     make_private(path)
-    for left in path.iterdir():
-        shutil.rmtree(left)
+    _clear(path)
     place = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=path))
     try:
         yield place
-        for part in place.iterdir():
-            part.rename(path / part.name)
-        place.rmdir()
+        _move_up(place, path, last)
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         if not was_there:
             shutil.rmtree(path, ignore_errors=True)
         raise
     path.chmod(_FOLDER_OWNER_ONLY)
+
+
+def _move_up(place: Path, path: Path, last: str) -> None:
+    """Move what is in a folder up, having written down what that is: see `_moved`."""
+    names = sorted((part.name for part in place.iterdir()), key=lambda name: (name == last, name))
+    (path / _LIST).write_text("\n".join(names), encoding="utf-8")
+    for name in names:
+        (place / name).rename(path / name)
+    place.rmdir()
+    (path / _LIST).unlink()
+
+
+def _moved(path: Path) -> list[str]:
+    """Name what a try that was killed may have moved up, in its order; nothing without one."""
+    try:
+        return (path / _LIST).read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        return []
+
+
+def _is_free(path: Path) -> bool:
+    """Whether all that is in a folder was left by a try that was killed before it was done."""
+    moved = _moved(path)
+    is_whole = bool(moved) and (path / moved[-1]).exists()
+    names = {part.name for part in path.iterdir() if not part.name.startswith(_UNFINISHED)}
+    return not is_whole and names <= set(moved)
+
+
+def _clear(path: Path) -> None:
+    """Take away what is in a folder that is free; the list of it last."""
+    for left in sorted(path.iterdir(), key=lambda left: left.name == _LIST):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()

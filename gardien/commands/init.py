@@ -20,7 +20,7 @@ from gardien.slugs import slug_of
 from runtime.settings import SettingsError
 from server import registry
 from server.accounts import PasswordHash, hash_password, save_password
-from server.folder import Folder
+from server.folder import SETTINGS_FILE, Folder
 from server.registry_members import checked
 
 
@@ -95,7 +95,7 @@ def command(**options: Any) -> None:  # noqa: ANN401 (click's; `Options` gives t
     staff = _staff(said, plan)
     secret = ask_secret("password", said.password_file, "--password-file", is_new=True)
     hashed = hash_password(secret)
-    with filled(path) as place:
+    with filled(path, SETTINGS_FILE) as place:
         folder = _found(place / "all", plan)
         for door in plan.site.doors if said.simulated else ():
             found_simulated_door(folder, plan, door)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,6 +210,11 @@ def writing(self):
                 os.kill(os.getpid(), signal.SIGKILL)
 Database.writing = writing
 """
+    return killed(killer, file, folder, url)
+
+
+def killed(killer: str, file: Path, folder: Path, url: str) -> bool:
+    """Restore in a process that may kill itself; say whether it did."""
     done = subprocess.run(
         [sys.executable, "-c", killer + RESTORE, str(file), str(folder), url, PASSPHRASE],
         check=False,
@@ -218,3 +224,56 @@ Database.writing = writing
     )
     assert done.returncode in {0, -signal.SIGKILL}, done.stderr
     return done.returncode != 0
+
+
+STEPS = """
+import os, signal
+from pathlib import Path
+from gardien import archive
+left = [{number}]
+def step():
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+def before(real):
+    def stepping(*args):
+        step()
+        return real(*args)
+    return stepping
+Path.rename, Path.rmdir, Path.unlink = map(before, (Path.rename, Path.rmdir, Path.unlink))
+take = archive._take
+def taking(tar, entry, into):
+    if entry.name.endswith("gardien.db"):
+        step()
+    return take(tar, entry, into)
+archive._take = taking
+"""
+
+
+def test_a_restore_into_a_file_that_is_killed_at_any_step_is_none_and_is_done_again(
+    lived_in: CommandLine, tmp_path: Path, secret: str
+) -> None:
+    """F20. What is killed leaves no installation, or a whole one; never a half that starts."""
+    file = backed_up(lived_in, secret, "one")
+    before, there, kills = all_rows(lived_in), CommandLine(tmp_path / "there"), 0
+    while killed(STEPS.format(number=kills + 1), file, there.data, "sqlite:///gardien.db"):
+        kills += 1
+        if (there.data / "gardien.toml").exists():
+            assert all_rows(there) == before
+            assert "is not empty" in there("restore", str(file), "--passphrase-file", secret).err
+            shutil.rmtree(there.data)
+    assert kills >= 8
+    assert all_rows(there) == before
+    assert not list(there.data.glob(".new-*"))
+
+
+def test_a_folder_in_which_a_restore_was_killed_and_somebody_put_something_is_left_alone(
+    lived_in: CommandLine, tmp_path: Path, secret: str
+) -> None:
+    file, there = backed_up(lived_in, secret, "one"), CommandLine(tmp_path / "there")
+    assert killed(STEPS.format(number=4), file, there.data, "sqlite:///gardien.db")
+    (there.data / "thesis.odt").write_text("precious")
+    done = there("restore", str(file), "--passphrase-file", secret)
+    assert done.status == 1
+    assert "is not empty" in done.err
+    assert (there.data / "thesis.odt").read_text() == "precious"
