@@ -76,6 +76,7 @@ def copy_out(folder: Folder, place: Path, progress: ShowProgress) -> Sequence[tu
     Raises:
         DatabaseChoiceError: the ledger is a file outside the folder.
         SnapshotError: a file can't be copied.
+        MoveError: a restore into the database was broken off.
         DatabaseError: not now.
     """
     settings = folder.load_settings()
@@ -97,6 +98,7 @@ def _copy_out_rows(
     history = place / folder.history_file.name
     with ExitStack() as stack:
         source = stack.enter_context(open_ledger(settings))
+        moving.refuse_unfinished(source)
         ours = stack.enter_context(open_database(f"{_SQLITE}{place / LEDGER_FILE}"))
         beside = stack.enter_context(open_database(f"{_SQLITE}{history}"))
         upgrade(ours)
@@ -177,6 +179,7 @@ def copy_in(place: Path, ledger: Path, source: str, progress: ShowProgress) -> N
                 for connection, these in parts:
                     moving.fill(connection, target, these, advance)
             moving.check_filled(parts, target)
+        moving.mark_whole(target)
     for file in (ledger, folder.history_file):
         for name in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
             name.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from server.folder import Folder, InstallationError
 from server.gatehouse import Gatehouse
 from server.history import History
 from server.history_embedded import EmbeddedHistory
+from server.moving import refuse_unfinished
 from server.policy_source import PolicySource
 from server.settings import HistorySettings, ServerSettings, SiteSettings
 from server.silence import Patience
@@ -108,6 +109,7 @@ def open_installation(path: Path, show: Show = unseen) -> Iterator[Installation]
         InstallationError: there is none.
         SettingsError: its settings can't be used.
         DatabaseError: its database can't be reached.
+        MoveError: the restore of a backup into its database was broken off.
     """
     folder = Folder(path=path)
     settings = folder.load_settings()
@@ -115,6 +117,9 @@ def open_installation(path: Path, show: Show = unseen) -> Iterator[Installation]
     password = read_secret(password_file) if password_file else None
     clock = clock_from(settings.clock)
     with open_database(settings.database, password=password) as database:
+        if not database.is_sqlite:
+            # A file has its name when it is whole; tables are there while they are being filled.
+            refuse_unfinished(database)
         upgrade(database, show)
         policies = PolicySource(database=database, settings=settings, clock=clock)
         yield Installation(

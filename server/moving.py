@@ -2,13 +2,14 @@
 
 The copy goes in batches, each of them committed, in the order of each table's key. So one that was
 broken off, at whatever point, goes on where it was when it is begun again. Until it is whole, a
-table of its own marks the database that is being filled.
+table of its own marks the database that is being filled, and no installation opens it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Connection,
     MetaData,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     inspect,
     literal,
     select,
+    update,
 )
 from sqlalchemy import text as sql
 
@@ -42,7 +44,12 @@ CURSOR_TABLES: Final[Sequence[Table]] = (
 )
 """What SQLite has in a file beside the ledger's: see `Installation.open_history`."""
 
-_MARK: Final = Table("unfinished_restore", MetaData(), Column("source", Text, primary_key=True))
+_MARK: Final = Table(
+    "unfinished_restore",
+    MetaData(),
+    Column("source", Text, primary_key=True),
+    Column("is_whole", Boolean, nullable=False),
+)
 
 Advance = Callable[[int], object]
 
@@ -86,7 +93,7 @@ def begin_filling(target: Database, source: str) -> None:
             raise MoveError(f"{target.name}: an installation is in it already; name an empty one")
         else:
             _MARK.create(connection)
-            connection.execute(insert(_MARK), {"source": source})
+            connection.execute(insert(_MARK), {"source": source, "is_whole": False})
     upgrade(target)
     make_cursor_tables(target)
 
@@ -136,6 +143,28 @@ def check_filled(sources: Sequence[tuple[Connection, Sequence[Table]]], target: 
             for table in _present(source, tables):
                 _compare(source, connection, table)
                 _go_on_counting(source, connection, table)
+
+
+def mark_whole(target: Database) -> None:
+    """Say that all is there, and was compared: it may be used from now on."""
+    with target.writing() as connection:
+        connection.execute(update(_MARK).values(is_whole=True))
+
+
+def refuse_unfinished(database: Database) -> None:
+    """Make sure that a database is not one that a restore was broken off in.
+
+    Raises:
+        MoveError: it is.
+        DatabaseError: not now.
+    """
+    with database.reading() as connection:
+        is_marked = inspect(connection).has_table(_MARK.name)
+        if is_marked and not all(connection.scalars(select(_MARK.c.is_whole))):
+            raise MoveError(
+                f"{database.name}: the restore of a backup into it was broken off; type the same "
+                "command again, and it goes on"
+            )
 
 
 def end_filling(target: Database) -> None:

@@ -174,7 +174,10 @@ def test_a_move_that_is_killed_at_any_batch_goes_on_and_ends_the_same(
     lived_in.done("member", "add", "Zoé", "--id", "zoe", "--plan", "nomad")
     other = backed_up(lived_in, secret, "other")
     there = CommandLine(tmp_path / "there")
-    kills, counted = 0, 0
+    shutil.copytree(lived_in.data, tmp_path / "pointing")
+    pointing = CommandLine(tmp_path / "pointing")
+    pointing.settings(lambda text: text.replace("sqlite:///gardien.db", url))
+    kills, counted, refused = 0, 0, 0
     while killed_at_batch(file, there.data, url, kills + 1):
         kills += 1
         assert not (there.data / "gardien.toml").exists()
@@ -185,7 +188,8 @@ def test_a_move_that_is_killed_at_any_batch_goes_on_and_ends_the_same(
         if kills == 3:
             with pytest.raises(moving.MoveError, match="another backup"):
                 restore_backup(other, tmp_path / "other", Passphrase(PASSPHRASE), Choice(url=url))
-    assert kills >= 5
+        refused += kills > 1 and pointing("verify").status
+    assert kills >= refused >= 5
     assert all_rows(there) == before
     there.done("verify")
     with open_database(url) as database, pytest.raises(DatabaseFaultError):  # noqa: SIM117
@@ -277,3 +281,17 @@ def test_a_folder_in_which_a_restore_was_killed_and_somebody_put_something_is_le
     assert done.status == 1
     assert "is not empty" in done.err
     assert (there.data / "thesis.odt").read_text() == "precious"
+
+
+def test_a_move_that_is_killed_when_all_is_there_is_whole(
+    lived_in: CommandLine, tmp_path: Path, secret: str, new_postgres: Callable[[], str]
+) -> None:
+    killer = """
+import os, signal
+from gardien import archive
+archive.release = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+"""
+    file, there = backed_up(lived_in, secret, "one"), CommandLine(tmp_path / "there")
+    assert killed(killer, file, there.data, new_postgres())
+    assert all_rows(there) == all_rows(lived_in)
+    there.done("verify")
