@@ -18,7 +18,7 @@ from server import moving
 from server.database import Database, open_database
 from server.folder import Folder
 from server.settings import ServerSettings
-from server.upgrade import upgrade
+from server.upgrade import revision_of, upgrade
 
 LEDGER_FILE: Final = Path("gardien.db")
 """The ledger in the backup of an installation whose database is PostgreSQL."""
@@ -101,7 +101,8 @@ def _copy_out_rows(
         moving.refuse_unfinished(source)
         ours = stack.enter_context(open_database(f"{_SQLITE}{place / LEDGER_FILE}"))
         beside = stack.enter_context(open_database(f"{_SQLITE}{history}"))
-        upgrade(ours)
+        # As it is: a backup is made before an upgrade, too.
+        upgrade(ours, to=revision_of(source))
         moving.make_cursor_tables(beside)
         tables = moving.ledger_tables()
         rows = moving.count_rows(source, [*tables, *moving.CURSOR_TABLES])

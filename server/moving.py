@@ -117,13 +117,14 @@ def fill(
         advance: is told how many more rows are there, those of an earlier try among them.
 
     Raises:
+        MoveError: a table has what this version of gardien does not know.
         DatabaseError: not now; what was committed stays, and another try goes on from there.
     """
     for table in _present(source, tables):
         with target.reading() as connection:
             done = _count(connection, table)
         advance(done)
-        rest = select(table).order_by(*table.primary_key.columns).offset(done)
+        rest = select(*_columns(source, table)).order_by(*table.primary_key.columns).offset(done)
         rows = source.execute(rest, execution_options={"yield_per": BATCH})
         for batch in rows.mappings().partitions():
             with target.writing() as connection:
@@ -176,6 +177,17 @@ def end_filling(target: Database) -> None:
 def _present(connection: Connection, tables: Sequence[Table]) -> list[Table]:
     names = set(inspect(connection).get_table_names())
     return [table for table in tables if table.name in names]
+
+
+def _columns(connection: Connection, table: Table) -> list[Column[Any]]:
+    """Give the columns that a table has: of an older form, it may lack some."""
+    names = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    if unknown := sorted(names - set(table.columns.keys())):
+        raise MoveError(
+            f"{table.name} has {', '.join(unknown)}, which this version of gardien does not know; "
+            "use the version that made it"
+        )
+    return [column for column in table.columns if column.name in names]
 
 
 def _count(connection: Connection, table: Table) -> int:

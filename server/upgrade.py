@@ -14,7 +14,7 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, inspect
 from sqlalchemy import text as sql
 
-from server.database import Database
+from server.database import Database, DatabaseFaultError
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def unseen(title: str, steps: int) -> Iterator[Advance]:  # noqa: ARG001 (as `Sh
     yield lambda _: None
 
 
-def upgrade(database: Database, show: Show = unseen) -> None:
+def upgrade(database: Database, show: Show = unseen, to: str | None = None) -> None:
     """Bring the database to the newest schema, from any older one or from nothing.
 
     One transaction: it is done whole or not at all. Blocks until it is done; a database that is
@@ -53,23 +53,26 @@ def upgrade(database: Database, show: Show = unseen) -> None:
     Args:
         database: to bring there.
         show: shows how far it has come, and about how long it will take.
+        to: an older revision to bring it to, where that is wanted.
 
     Raises:
         DatabaseError: not now; nothing was changed.
-        DatabaseFaultError: the database holds something else than gardien's tables.
+        DatabaseFaultError: the database holds something else than gardien's tables, or a newer
+            version of gardien has used it.
     """
-    if is_current(database):
+    wanted = to or newest()
+    if revision_of(database) == wanted:
         return
     with database.writing() as connection:
         if not database.is_sqlite:
             connection.execute(_UPGRADE_LOCK)
-        steps = _steps_from(_revision(connection))
+        steps = _steps(database.name, _revision(connection), wanted)
         if not steps:
             return
         title = f"bringing the database to its new form ({_extent(connection, steps)})"
         _log.info("%s", title, extra={"steps": len(steps)})
         with show(title, len(steps)) as advance:
-            command.upgrade(_config(connection, advance), "head")
+            command.upgrade(_config(connection, advance), wanted or "head")
 
 
 def is_current(database: Database) -> bool:
@@ -96,10 +99,20 @@ def newest() -> str | None:
     return ScriptDirectory(str(_MIGRATIONS)).get_current_head()
 
 
-def _steps_from(revision: str | None) -> list[Script]:
-    """Give the migrations that lead from a revision to the newest schema."""
+def _steps(name: str, revision: str | None, wanted: str | None) -> list[Script]:
+    """Give the migrations that lead from a revision to another one.
+
+    Raises:
+        DatabaseFaultError: the revision is none that this version knows.
+    """
     scripts = ScriptDirectory(str(_MIGRATIONS))
-    return list(scripts.iterate_revisions("head", revision or "base"))
+    known = {script.revision for script in scripts.walk_revisions()}
+    if revision is not None and revision not in known:
+        raise DatabaseFaultError(
+            f"{name}: a newer version of gardien has used it (its form is {revision}); install "
+            "that version again, or restore the backup that was made before it"
+        )
+    return list(scripts.iterate_revisions(wanted or "head", revision or "base"))
 
 
 def _extent(connection: Connection, steps: Sequence[Script]) -> str:

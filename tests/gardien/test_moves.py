@@ -21,6 +21,7 @@ from runtime.clock import DemoClock
 from server import ledger, moving, schema
 from server.database import Database, DatabaseFaultError, open_database
 from server.installation import open_installation
+from server.upgrade import revision_of, upgrade
 from server.verify import verify_site
 from tests.gardien.conftest import TUESDAY_1910, CommandLine, open_watch
 from tests.server.conftest import postgres_schema
@@ -295,3 +296,28 @@ archive.release = lambda _: os.kill(os.getpid(), signal.SIGKILL)
     assert killed(killer, file, there.data, new_postgres())
     assert all_rows(there) == all_rows(lived_in)
     there.done("verify")
+
+
+def test_a_backup_is_made_before_an_upgrade_and_upgraded_when_it_is_restored(
+    lived_in: CommandLine, tmp_path: Path, secret: str, new_postgres: Callable[[], str]
+) -> None:
+    url = new_postgres()
+    with open_database(url) as database:
+        upgrade(database, to="0004")
+        with database.writing() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO member (id, name, language, plan, status, is_guardian, created)"
+                    " VALUES ('zoe', 'Zoé', 'fr', 'nomad', 'active', false, 0)"
+                )
+            )
+    lived_in.settings(lambda toml: toml.replace("sqlite:///gardien.db", url))
+    file = backed_up(lived_in, secret, "before")
+    told = lived_in.done("backup", "--list", str(file), "--passphrase-file", secret)
+    assert "postgresql, schema 0004" in told
+    with open_database(url) as database:
+        assert revision_of(database) == "0004"
+    for name, target in (("here", "sqlite:///gardien.db"), ("there", new_postgres())):
+        house = CommandLine(tmp_path / name)
+        restored(house, file, secret, target)
+        assert "Zoé" in house.done("member", "list")

@@ -111,3 +111,13 @@ def test_every_step_that_goes_through_the_ledger_says_how_often() -> None:
 )
 def test_lengths_are_told_as_people_would(length_s: float, says: str) -> None:
     assert upgrade.about(length_s) == says
+
+
+def test_what_a_newer_version_has_used_is_not_touched(empty_database: Database) -> None:
+    upgrade.upgrade(empty_database)
+    with empty_database.writing() as connection:
+        connection.execute(sql("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseFaultError, match="a newer version of gardien has used it"):
+        upgrade.upgrade(empty_database)
+    with empty_database.reading() as connection:
+        assert connection.execute(sql("SELECT version_num FROM alembic_version")).scalar() == "9999"
