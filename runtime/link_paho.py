@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -30,8 +30,8 @@ _log = logging.getLogger(__name__)
 
 KEEPALIVE_S: Final = 15
 _IN_FLIGHT: Final = 200
-_RETRY_FIRST_S: Final = 1
-_RETRY_LAST_S: Final = 10
+RETRY_FIRST_S: Final = 1
+RETRY_LAST_S: Final = 10
 _NO_SUCH_VERSION: Final = "Unsupported protocol version"
 
 
@@ -83,7 +83,12 @@ class PahoLink:
         wishes: what to subscribe to at each connection.
         will: what the broker says when this program is gone without a goodbye.
         on_event: called with each event, from the link's thread.
+
+    Attributes:
+        connect_s: how long a try to connect may take, in seconds.
     """
+
+    connect_s: ClassVar[float] = 5.0
 
     def __init__(
         self,
@@ -107,7 +112,7 @@ class PahoLink:
         self._lock = threading.Lock()
         self._client = self._prepare(MQTTProtocolVersion.MQTTv5)
         # Last: from here on the client's thread calls us, and may be hung up on at once.
-        self._client.loop_start()
+        self._start(self._client)
 
     @property
     def is_up(self) -> bool:
@@ -139,7 +144,7 @@ class PahoLink:
                 return
             self._is_closed = True
         self._client.disconnect()
-        self._client.loop_stop()
+        self._stop(self._client)
         self._is_up = False
 
     def __enter__(self) -> Self:
@@ -153,6 +158,13 @@ class PahoLink:
     ) -> None:
         self.close()
 
+    def _start(self, client: paho.Client) -> None:
+        """Let a client connect, and work from now on."""
+        client.loop_start()
+
+    def _stop(self, client: paho.Client) -> None:
+        client.loop_stop()
+
     def _prepare(self, version: MQTTProtocolVersion) -> paho.Client:
         is_5 = version is MQTTProtocolVersion.MQTTv5
         client = paho.Client(
@@ -165,8 +177,9 @@ class PahoLink:
             self._secure(client)
         if self._will is not None:
             client.will_set(self._will.topic, self._will.payload, qos=1, retain=self._will.retain)
+        client.connect_timeout = self.connect_s
         client.max_inflight_messages_set(_IN_FLIGHT)
-        client.reconnect_delay_set(_RETRY_FIRST_S, _RETRY_LAST_S)
+        client.reconnect_delay_set(RETRY_FIRST_S, RETRY_LAST_S)
         client.on_socket_open = _answer_at_once
         client.on_publish = _acknowledge_at_once
         client.on_connect = self._connected
@@ -218,15 +231,19 @@ class PahoLink:
             self._on_event(LinkDown(why=str(code)))
         elif self.has_mqtt5 and not self._has_been_up and not self._is_refused:
             # Said by a broker without MQTT 5: it hangs up on the first packet.
-            threading.Thread(target=self._fall_back, args=(client,), daemon=True).start()
+            self._fall_back(client)
 
     def _fall_back(self, refused: paho.Client) -> None:
+        """Speak the older version: in a thread, since a client's own can't stop it."""
+        threading.Thread(target=self._replace, args=(refused,), daemon=True).start()
+
+    def _replace(self, refused: paho.Client) -> None:
         refused.loop_stop()
         with self._lock:
             if not self._is_closed and self._client is refused:
                 _log.info("the broker does not take MQTT 5; trying 3.1.1")
                 self._client = self._prepare(MQTTProtocolVersion.MQTTv311)
-                self._client.loop_start()
+                self._start(self._client)
 
     def _message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         _acknowledge_at_once(client)

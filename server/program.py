@@ -9,7 +9,8 @@ from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 from access.ids import DoorId, SiteId
-from runtime.link_paho import PahoLink, login_from
+from runtime.link_paho import login_from
+from runtime.link_paho_driven import DrivenPahoLink
 from server.calendar_fetch_urllib3 import Fetcher
 from server.calendar_refresh import CalendarRefresher
 from server.database import Database
@@ -67,7 +68,7 @@ def run(
             wake()
             announcer.wake()
 
-        with PahoLink(
+        with DrivenPahoLink(
             host=settings.mqtt.host,
             port=settings.mqtt.port,
             client_id=settings.mqtt.username or CLIENT_ID,
@@ -76,6 +77,7 @@ def run(
             will=last_will(next(iter(doors))),
             on_event=announcer.beside(inbox.put),
         ) as link:
+            inbox.fill_by(link.wait)
             service = Service(
                 doors=doors,
                 gatehouse=installation.gatehouse,

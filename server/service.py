@@ -68,8 +68,17 @@ class Inbox:
 
     def __init__(self, size: int = QUEUE_SIZE) -> None:
         self._size = size
+        self._fill: Callable[[float], object] | None = None
         self._queue: queue.SimpleQueue[LinkEvent] = queue.SimpleQueue()
         self.dropped = 0
+
+    def fill_by(self, wait: Callable[[float], object]) -> None:
+        """Let whoever takes do the link's work first.
+
+        Args:
+            wait: does it for up to so many seconds, until something has come: then it has put it.
+        """
+        self._fill = wait
 
     def put(self, event: LinkEvent) -> None:
         """Add an event; does not block. Only one thread may call it."""
@@ -80,8 +89,11 @@ class Inbox:
 
     def take(self, wait_s: float) -> list[LinkEvent]:
         """Take all that waits, at most a batch; blocks up to `wait_s` seconds for the first."""
+        if self._fill is not None:
+            self._fill(wait_s if self._queue.empty() else 0.0)
+            wait_s = 0.0
         try:
-            taken = [self._queue.get(timeout=wait_s)]
+            taken = [self._queue.get(block=bool(wait_s), timeout=wait_s)]
         except queue.Empty:
             return []
         while len(taken) < _BATCH:

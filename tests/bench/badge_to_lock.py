@@ -49,7 +49,8 @@ from access.instants import Span, to_rfc3339
 from access.model import Badge, Door, Member, Plan, Policy
 from runtime.broker import LOOPBACK, find_mosquitto
 from runtime.clock import SystemClock
-from runtime.link_paho import Login, PahoLink
+from runtime.link_paho import Login
+from runtime.link_paho_driven import DrivenPahoLink
 from server import schema
 from server.database import open_database
 from server.desk import OPERATOR
@@ -130,7 +131,7 @@ def serve(port: int, folder: Path) -> None:
         )
         following = threading.Thread(target=follower.run, args=(stop,))
         following.start()
-        with PahoLink(
+        with DrivenPahoLink(
             host=LOOPBACK,
             port=port,
             client_id="server",
@@ -139,6 +140,7 @@ def serve(port: int, folder: Path) -> None:
             will=last_will(SITE),
             on_event=inbox.put,
         ) as link:
+            inbox.fill_by(link.wait)
             Service(
                 doors={SITE: frozenset({DOOR})},
                 gatehouse=gatehouse,

@@ -34,7 +34,8 @@ from access.snapshot import unseal
 from runtime.broker import Broker, BrokerClient, embedded_broker, find_mosquitto
 from runtime.clock import SystemClock
 from runtime.link import Incoming
-from runtime.link_paho import Login, PahoLink
+from runtime.link_paho import Login
+from runtime.link_paho_driven import DrivenPahoLink
 from server import ledger
 from server.database import Database, open_database
 from server.gatehouse import Gatehouse
@@ -116,7 +117,7 @@ class Running:
             self.gatehouse = Gatehouse(database=self.database, policy_of=lambda _: policy)
             self.inbox = Inbox()
             self.link = stack.enter_context(
-                PahoLink(
+                DrivenPahoLink(
                     host="127.0.0.1",
                     port=port,
                     client_id="server",
@@ -126,6 +127,7 @@ class Running:
                     on_event=self.inbox.put,
                 )
             )
+            self.inbox.fill_by(self.link.wait)
             service = Service(
                 doors={SITE: frozenset({MAIN})},
                 gatehouse=self.gatehouse,
