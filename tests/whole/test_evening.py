@@ -84,7 +84,11 @@ def test_an_evening_is_the_same_to_the_people_the_ledger_the_screen_and_the_hist
     house.expect_whole()
     verified = house.gardien("verify", "--json")
     assert verified.returncode == 0, verified.stdout
-    assert {one["source"] for one in json.loads(verified.stdout)["chains"]} == {"main", "fablab", "server"}
+    assert {one["source"] for one in json.loads(verified.stdout)["chains"]} == {
+        "main",
+        "fablab",
+        "server",
+    }
 
 
 @dataclass(frozen=True)
