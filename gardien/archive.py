@@ -1,4 +1,4 @@
-"""A whole installation in one encrypted file: written while it runs, verified, and brought back."""
+"""A whole installation in one encrypted file: written while it runs, and read back."""
 
 import errno
 import hashlib
@@ -7,7 +7,7 @@ import shutil
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,14 +16,13 @@ from typing import IO, Any, BinaryIO, Final, cast
 import msgspec
 
 from gardien.backup_about import About, about_from, about_this, header_of
-from gardien.databases import LEDGER_FILE, choose_database, copy_in, copy_out, ledger_file, release
+from gardien.databases import copy_out
 from gardien.errors import CommandError
-from gardien.progress import ShowProgress, progress_bar
-from gardien.secret_files import filled, make_private
+from gardien.progress import Advance, ShowProgress, progress_bar
+from gardien.secret_files import make_private
 from gardien.vault import PIECE, VaultReader, VaultWriter
 from gardien.vault_keys import Locker, Opener, Remembered, VaultError
-from server.folder import SETTINGS_FILE, Folder
-from server.settings import ServerSettings
+from server.folder import Folder
 
 _DATABASES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
 _LEFT_OUT: Final = ("broker",)
@@ -91,100 +90,50 @@ def write_backup(
     with _new_file(target) as (file, part), _place_for_copies(folder.path) as place:
         copies = copy_out(folder, place, progress)
         about = about_this(folder, copies)
+        files = list(_files_of(folder.path, part, copies))
         with (
-            progress("backing up", None),
+            progress("backing up (MiB)", _mib(path.stat().st_size for path, _ in files)) as advance,
             VaultWriter(file, key) as vault,
             _writing(vault, about) as tar,
         ):
-            written = [
-                _add(tar, path, path.relative_to(folder.path))
-                for path in _plain_files(folder.path, part)
-            ]
-            written += [_add(tar, copy, name) for copy, name in copies]
+            written = [_add(tar, path, name, advance) for path, name in files]
         file.flush()
         os.fsync(file.fileno())
-        with progress("reading it back", None):
-            found = read_backup(part, Remembered(key))
+        found = read_backup(part, Remembered(key), title="reading it back", progress=progress)
         if found != Contents(about=about, parts=written):
             raise ArchiveError(f"{target} did not read back as it was written; check the disk")
     return found
 
 
-def read_backup(source: Path, opener: Opener, into: Path | None = None) -> Contents:
+def read_backup(
+    source: Path,
+    opener: Opener,
+    into: Path | None = None,
+    *,
+    title: str = "reading",
+    progress: ShowProgress = progress_bar,
+) -> Contents:
     """Read a whole backup, and write its files into a folder if one is given. Blocks.
+
+    Args:
+        source: the file.
+        opener: finds its key.
+        into: the folder; None to look only.
+        title: what is being done, for people.
+        progress: shows how far it is.
 
     Raises:
         ArchiveError: it is no backup, or the opener does not open it.
     """
     try:
-        with source.open("rb") as file:
-            vault = cast("Any", VaultReader(file, opener))
+        size = _mib([source.stat().st_size])
+        with source.open("rb") as file, progress(f"{title} (MiB)", size) as advance:
+            vault = cast("Any", VaultReader(_Told(file, advance), opener))
             with tarfile.open(fileobj=vault, mode="r|") as tar:
                 parts = [_take(tar, entry, into) for entry in tar]
                 return Contents(about=about_from(tar.pax_headers), parts=parts)
     except (VaultError, tarfile.TarError, msgspec.DecodeError) as error:
         raise ArchiveError(f"{source}: {error}") from error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The database to restore into, where it is not the one that the backup was made of.
-
-    Attributes:
-        url: as in `gardien.toml`; a relative SQLite file is in the folder.
-        password_file: holds the password of PostgreSQL.
-    """
-
-    url: str
-    password_file: Path | None = None
-
-
-def restore_backup(
-    source: Path,
-    path: Path,
-    opener: Opener,
-    choice: Choice | None = None,
-    progress: ShowProgress = progress_bar,
-) -> ServerSettings:
-    """Make an installation of a backup, in a folder that is new or empty: whole, or not at all.
-
-    A PostgreSQL that is filled by it keeps what it has when this is broken off, and another try
-    goes on from there; there is no installation in the folder until it is whole.
-
-    Returns:
-        Its settings.
-
-    Raises:
-        FolderTakenError: the folder is not empty.
-        ArchiveError: it is no backup, or the opener does not open it.
-        MoveError: something else is in the database.
-        DatabaseError: the database can't be filled now.
-        SettingsError: its settings can't be used here.
-    """
-    with filled(path, SETTINGS_FILE) as place:
-        with progress("restoring", None):
-            parts = read_backup(source, opener, into=place).parts
-        if SETTINGS_FILE not in {part.name for part in parts}:
-            raise ArchiveError(f"{source} holds no installation: {SETTINGS_FILE} is not in it")
-        folder = Folder(path=place)
-        before = ledger_file(folder, folder.load_settings()) or place.absolute() / LEDGER_FILE
-        if choice is not None:
-            choose_database(place, choice.url, choice.password_file)
-        after = ledger_file(folder, folder.load_settings())
-        if after is None:
-            copy_in(place, before, _name_of(parts), progress)
-        elif before.exists():
-            before.rename(after)
-    settings = Folder(path=path).load_settings()
-    if after is None:
-        release(settings)
-    return settings
-
-
-def _name_of(parts: Sequence[Part]) -> str:
-    """Name a backup by its content."""
-    named = "\n".join(f"{part.digest} {part.name}" for part in parts)
-    return hashlib.sha256(named.encode()).hexdigest()
 
 
 @contextmanager
@@ -225,6 +174,34 @@ def _writing(vault: VaultWriter, about: About) -> tarfile.TarFile:
     )
 
 
+class _Told:
+    """A file that is read, and tells how much of it was, MiB by MiB."""
+
+    def __init__(self, file: BinaryIO, advance: Advance) -> None:
+        self._file, self._advance = file, advance
+        self._read = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read from the file."""
+        content = self._file.read(size)
+        before, self._read = self._read, self._read + len(content)
+        if done := self._read // PIECE - before // PIECE:
+            self._advance(done)
+        return content
+
+
+def _mib(sizes: Iterable[int]) -> int:
+    return sum(size // PIECE for size in sizes)
+
+
+def _files_of(
+    folder: Path, target: Path, copies: Sequence[tuple[Path, Path]]
+) -> Iterator[tuple[Path, Path]]:
+    """Give all that goes into a backup, with its name in the folder; the databases last."""
+    yield from ((path, path.relative_to(folder)) for path in _plain_files(folder, target))
+    yield from copies
+
+
 def _plain_files(folder: Path, target: Path) -> Iterator[Path]:
     """Go through all that is not a database, a socket, the broker's own, or the backup itself."""
     for path in sorted(folder.rglob("*")):
@@ -236,13 +213,13 @@ def _plain_files(folder: Path, target: Path) -> Iterator[Path]:
             yield path
 
 
-def _add(tar: tarfile.TarFile, path: Path, name: Path) -> Part:
+def _add(tar: tarfile.TarFile, path: Path, name: Path, advance: Advance) -> Part:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         entry = tarfile.TarInfo(name.as_posix())
         entry.size, entry.mode = path.stat().st_size, _OWNER_ONLY
-        tar.addfile(entry, file)
+        tar.addfile(entry, cast("Any", _Told(file, advance)))
     return Part(name=name.as_posix(), size=entry.size, digest=digest)
 
 

@@ -68,7 +68,7 @@ def copy_out(folder: Folder, place: Path, progress: ShowProgress) -> Sequence[tu
     Args:
         folder: of the installation.
         place: where the copies are made; new and empty.
-        progress: shows how far it is, where rows are counted.
+        progress: shows how far it is.
 
     Returns:
         Each copy, with its name in the folder of the installation.
@@ -84,10 +84,12 @@ def copy_out(folder: Folder, place: Path, progress: ShowProgress) -> Sequence[tu
     if ledger is None:
         return _copy_out_rows(settings, folder, place, progress)
     root, copies = folder.path.absolute(), []
-    for file in (folder.history_file.absolute(), ledger):
-        if file.exists():
-            snapshot(file, place / file.name)
-            copies.append((place / file.name, file.relative_to(root)))
+    # In one step, so that nobody who writes meanwhile makes it begin anew: no total to be told.
+    with progress("copying the database", None):
+        for file in (folder.history_file.absolute(), ledger):
+            if file.exists():
+                snapshot(file, place / file.name)
+                copies.append((place / file.name, file.relative_to(root)))
     return copies
 
 

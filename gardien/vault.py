@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gardien.vault_keys import Opener, VaultError, VaultKey, exactly
+from gardien.vault_keys import Opener, Readable, VaultError, VaultKey, exactly
 
 PIECE: Final = 1024 * 1024
 """How much is encrypted at once, in bytes."""
@@ -81,7 +81,7 @@ class VaultReader:
         VaultError: it is no such file, or the opener does not open it.
     """
 
-    def __init__(self, file: BinaryIO, opener: Opener) -> None:
+    def __init__(self, file: Readable, opener: Opener) -> None:
         key = opener.open(file)
         prefix = exactly(file, _PREFIX)
         self._header = key.header + prefix

@@ -8,7 +8,7 @@ import os
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -53,6 +53,13 @@ class VaultKey:
     key: bytes = field(repr=False)
 
 
+class Readable(Protocol):
+    """What a vault is read from: an open file."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Give up to so many bytes; less at the end only."""
+
+
 class Locker(Protocol):
     """Makes the keys of new vaults."""
 
@@ -63,7 +70,7 @@ class Locker(Protocol):
 class Opener(Protocol):
     """Finds the keys of vaults that are there."""
 
-    def open(self, file: BinaryIO) -> VaultKey:
+    def open(self, file: Readable) -> VaultKey:
         """Find the key of the vault that begins where `file` is; its header is read.
 
         Raises:
@@ -90,7 +97,7 @@ class Passphrase:
             )
         return self._key(_COST, os.urandom(_SALT))
 
-    def open(self, file: BinaryIO) -> VaultKey:
+    def open(self, file: Readable) -> VaultKey:
         """Find the key of a vault. See `Opener`."""
         if _magic(file) != _BY_PASSPHRASE:
             raise VaultError("it was made for a key; give the file of its private key")
@@ -155,7 +162,7 @@ class PrivateKey:
             raise KeyFileError(f"{file} holds a key that is not X25519")
         self._key = key
 
-    def open(self, file: BinaryIO) -> VaultKey:
+    def open(self, file: Readable) -> VaultKey:
         """Find the key of a vault. See `Opener`."""
         if _magic(file) != _BY_KEY:
             raise VaultError("it was made with a passphrase; give that, and no key")
@@ -173,7 +180,7 @@ class Remembered:
     def __init__(self, key: VaultKey) -> None:
         self._key = key
 
-    def open(self, file: BinaryIO) -> VaultKey:
+    def open(self, file: Readable) -> VaultKey:
         """Find the key of the vault. See `Opener`."""
         if file.read(len(self._key.header)) != self._key.header:
             raise VaultError("it does not begin as it was written")
@@ -183,7 +190,7 @@ class Remembered:
 _WAY_OUT: Final = "make one with `openssl genpkey -algorithm X25519` and `openssl pkey -pubout`"
 
 
-def exactly(file: BinaryIO, size: int) -> bytes:
+def exactly(file: Readable, size: int) -> bytes:
     """Read so many bytes.
 
     Raises:
@@ -195,7 +202,7 @@ def exactly(file: BinaryIO, size: int) -> bytes:
     return content
 
 
-def _magic(file: BinaryIO) -> bytes:
+def _magic(file: Readable) -> bytes:
     magic = file.read(len(_BY_KEY))
     if magic not in {_BY_PASSPHRASE, _BY_KEY}:
         raise VaultError("it is not a backup of gardien; name another file")

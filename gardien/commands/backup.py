@@ -6,7 +6,6 @@ import click
 
 from gardien.archive import Contents, read_backup, write_backup
 from gardien.call import examples, this_call
-from gardien.progress import progress_bar
 from gardien.vault_options import (
     PASSPHRASE_OPTION,
     PRIVATE_OPTION,
@@ -66,9 +65,7 @@ def command(
 
 
 def _list(file: Path, passphrase_file: Path | None, private_key: Path | None) -> None:
-    opener = opener_from(passphrase_file, private_key)
-    with progress_bar("reading", None):
-        contents = read_backup(file, opener)
+    contents = read_backup(file, opener_from(passphrase_file, private_key))
     click.echo("\n".join(_told(contents)))
 
 

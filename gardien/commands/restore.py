@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from gardien.archive import Choice, restore_backup
 from gardien.call import examples, this_call
+from gardien.restoring import Choice, restore_backup
 from gardien.vault_options import PASSPHRASE_OPTION, PRIVATE_OPTION, opener_from
 from server.folder import Folder
 

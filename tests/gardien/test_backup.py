@@ -4,13 +4,14 @@ import io
 import os
 import sqlite3
 import subprocess
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from gardien.archive import read_backup
+from gardien.archive import read_backup, write_backup
 from gardien.vault import PIECE, VaultReader, VaultWriter
 from gardien.vault_keys import (
     Locker,
@@ -22,6 +23,7 @@ from gardien.vault_keys import (
     VaultError,
 )
 from runtime.keys import KeyFileError
+from server.folder import Folder
 from tests.gardien.conftest import CommandLine
 
 PASSPHRASE = "correct horse battery"  # noqa: S105 (of the tests)
@@ -295,3 +297,25 @@ def test_what_a_backup_that_was_killed_left_is_in_no_later_one_and_goes(
     assert new.exists(), "it may be one that is being made"
     parts = read_backup(file, WORDS).parts
     assert not [part.name for part in parts if "copy" in part.name]
+
+
+def test_how_far_a_backup_is_is_told_of_a_total_that_is_reached(
+    house: CommandLine, tmp_path: Path
+) -> None:
+    (house.data / "plan-of-the-house.pdf").write_bytes(bytes(3 * PIECE + PIECE // 2))
+    told: dict[str, tuple[int | None, int]] = {}
+
+    @contextmanager
+    def show(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        told[title] = (total, 0)
+
+        def advance(done: int) -> None:
+            told[title] = (total, told[title][1] + done)
+
+        yield advance
+
+    write_backup(Folder(path=house.data), tmp_path / "house.backup", WORDS, show)
+    assert told["backing up (MiB)"] == (3, 3)
+    read = (tmp_path / "house.backup").stat().st_size // PIECE
+    assert read >= 3
+    assert told["reading it back (MiB)"] == (read, read)

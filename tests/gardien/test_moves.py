@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import func, inspect, select, text
 
 from access.ids import SiteId
-from gardien.archive import Choice, restore_backup
+from gardien.restoring import Choice, restore_backup
 from gardien.vault_keys import Passphrase
 from runtime.clock import DemoClock
 from server import ledger, moving, schema
@@ -157,7 +157,7 @@ def test_a_database_that_holds_something_is_not_filled(
 RESTORE = """
 import sys
 from pathlib import Path
-from gardien.archive import Choice, restore_backup
+from gardien.restoring import Choice, restore_backup
 from gardien.vault_keys import Passphrase
 from server import moving
 moving.BATCH = 3
@@ -289,8 +289,8 @@ def test_a_move_that_is_killed_when_all_is_there_is_whole(
 ) -> None:
     killer = """
 import os, signal
-from gardien import archive
-archive.release = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+from gardien import restoring
+restoring.release = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 """
     file, there = backed_up(lived_in, secret, "one"), CommandLine(tmp_path / "there")
     assert killed(killer, file, there.data, new_postgres())
