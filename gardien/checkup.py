@@ -24,6 +24,7 @@ from server.database import Database, open_database
 from server.folder import Folder
 from server.history import HistoryError
 from server.installation import Installation
+from server.moving import refuse_unfinished
 from server.settings import ServerSettings
 from server.upgrade import is_current
 
@@ -82,6 +83,8 @@ def _outdated(settings: ServerSettings) -> Finding | None:
         return mind("database: there is none yet; the server makes it when it starts")
     secret = settings.database_password_file
     with open_database(url, password=read_secret(secret) if secret else None) as database:
+        if not database.is_sqlite:
+            refuse_unfinished(database)
         if is_current(database):
             return None
     return mind(

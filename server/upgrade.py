@@ -80,8 +80,11 @@ def is_current(database: Database) -> bool:
 
     Raises:
         DatabaseError: not now.
+        DatabaseFaultError: a newer version of gardien has used it.
     """
-    return revision_of(database) == newest()
+    revision = revision_of(database)
+    _refuse_unknown(database.name, revision)
+    return revision == newest()
 
 
 def revision_of(database: Database) -> str | None:
@@ -100,19 +103,20 @@ def newest() -> str | None:
 
 
 def _steps(name: str, revision: str | None, wanted: str | None) -> list[Script]:
-    """Give the migrations that lead from a revision to another one.
-
-    Raises:
-        DatabaseFaultError: the revision is none that this version knows.
-    """
+    """Give the migrations that lead from a revision to another one."""
+    _refuse_unknown(name, revision)
     scripts = ScriptDirectory(str(_MIGRATIONS))
-    known = {script.revision for script in scripts.walk_revisions()}
-    if revision is not None and revision not in known:
+    return list(scripts.iterate_revisions(wanted or "head", revision or "base"))
+
+
+def _refuse_unknown(name: str, revision: str | None) -> None:
+    """Make sure that this version knows a database's revision."""
+    scripts = ScriptDirectory(str(_MIGRATIONS)).walk_revisions()
+    if revision is not None and revision not in {script.revision for script in scripts}:
         raise DatabaseFaultError(
             f"{name}: a newer version of gardien has used it (its form is {revision}); install "
             "that version again, or restore the backup that was made before it"
         )
-    return list(scripts.iterate_revisions(wanted or "head", revision or "base"))
 
 
 def _extent(connection: Connection, steps: Sequence[Script]) -> str:

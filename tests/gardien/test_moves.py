@@ -187,6 +187,7 @@ def test_a_move_that_is_killed_at_any_batch_goes_on_and_ends_the_same(
         assert rows >= counted
         counted = rows
         if kills == 3:
+            assert "was broken off" in pointing("doctor").out
             with pytest.raises(moving.MoveError, match="another backup"):
                 restore_backup(other, tmp_path / "other", Passphrase(PASSPHRASE), Choice(url=url))
         refused += kills > 1 and pointing("verify").status

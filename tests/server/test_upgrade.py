@@ -119,5 +119,7 @@ def test_what_a_newer_version_has_used_is_not_touched(empty_database: Database) 
         connection.execute(sql("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(DatabaseFaultError, match="a newer version of gardien has used it"):
         upgrade.upgrade(empty_database)
+    with pytest.raises(DatabaseFaultError, match="a newer version of gardien has used it"):
+        is_current(empty_database)
     with empty_database.reading() as connection:
         assert connection.execute(sql("SELECT version_num FROM alembic_version")).scalar() == "9999"
