@@ -136,10 +136,11 @@ def told(result: Result) -> str:
         f"    a record costs {result.large_us:.1f} us, and {result.small_us:.1f} us in the small",
         f"    one: {result.times_small:.2f} times (at most {MOST_TIMES_SMALL})",
         "",
-        f"pages, under {MOST_PAGE_MS:g} ms{'from disk':>22}{'p50':>9}{'p95':>9}",
+        f"pages, under {MOST_PAGE_MS:g} ms{'processor':>22}{'p50':>9}{'p95':>9}{'from disk':>12}",
     ]
     rows += [
-        f"{page.name:<34}{page.from_disk_ms:>9.1f}{page.p50_ms:>9.1f}{page.p95_ms:>9.1f} ms"
+        f"{page.name:<34}{page.busy_ms:>9.1f}{page.p50_ms:>9.1f}{page.p95_ms:>9.1f}"
+        f"{page.from_disk_ms:>12.1f} ms"
         for page in result.pages
     ]
     rows += [
