@@ -28,6 +28,7 @@ from dashboards.pages_calendar import calendar_pages
 from dashboards.pages_demo import demo_pages
 from dashboards.pages_hours import hours_pages
 from dashboards.pages_orders import orders_pages
+from dashboards.pages_privacy import privacy_pages
 from dashboards.pages_public import health_pages, public_pages
 from dashboards.pages_watch import watch_pages
 from dashboards.pages_why import why_pages
@@ -56,6 +57,7 @@ _PAGES: Final = (
     hours_pages,
     calendar_pages,
     demo_pages,
+    privacy_pages,
     public_pages,
     health_pages,
 )

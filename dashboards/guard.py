@@ -91,6 +91,9 @@ ROUTES: Final = {
     "why.page": Who.KEEPER,
     "demo.tap": Who.KEEPER,
     "public.spaceapi": Who.ANYONE,
+    "privacy.notice": Who.ANYONE,
+    "privacy.sign": Who.ANYONE,
+    "privacy.register": Who.KEEPER,
 }
 """Who may open each page, by the name of its view. Those of the API are in `dashboards.api`."""
 

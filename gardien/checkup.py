@@ -21,7 +21,7 @@ from runtime.keys import read_badge_key, signer, verifier
 from runtime.settings import MqttSettings, read_secret
 from server import follower, ledger, registry, schema
 from server.database import Database, open_database
-from server.folder import Folder
+from server.folder import SETTINGS_FILE, Folder
 from server.history import HistoryError
 from server.installation import Installation
 from server.moving import refuse_unfinished
@@ -50,11 +50,23 @@ def check_up(path: Path) -> Findings:
         yield bad(one_line(error))
         return
     yield good(f"settings: {folder.settings_file} can be used")
+    yield from _privacy(settings)
     yield from _keys(folder, settings)
     yield from _permissions(folder)
     yield from _room(folder)
     yield from _broker(settings.mqtt)
     yield from _opened(folder, settings)
+
+
+def _privacy(settings: ServerSettings) -> Findings:
+    missing = settings.privacy.missing
+    if missing:
+        yield mind(
+            f"privacy: {' and '.join(missing)} under [privacy] of {SETTINGS_FILE} are not said, so "
+            "the notice at /privacy does not tell who answers for what is recorded"
+        )
+    else:
+        yield good("privacy: the notice at /privacy tells who answers for what is recorded")
 
 
 def _opened(folder: Folder, settings: ServerSettings) -> Findings:

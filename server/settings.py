@@ -26,6 +26,7 @@ from runtime.written import (
     is_loopback,
 )
 from server.alerts_settings import AlertsSettings
+from server.privacy_settings import PrivacySettings
 from server.webhooks_settings import WebhookSettings
 
 MOST_KEPT_DAYS: Final = 90
@@ -421,6 +422,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
         home_assistant: discovery by Home Assistant.
         alerts: alerts to people.
         webhooks: who is told of what happens.
+        privacy: who answers for what is recorded.
         calendar_refresh: how often calendars by address are read again, 10 s to 1 h.
         sites: at least one.
     """
@@ -436,6 +438,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     alerts: AlertsSettings = AlertsSettings()
     webhooks: tuple[WebhookSettings, ...] = ()
+    privacy: PrivacySettings = PrivacySettings()
     calendar_refresh: Annotated[Duration, Between("10 s", "1 h")] = Duration(seconds=45)
     sites: tuple[SiteSettings, ...] = field(name="site")
 

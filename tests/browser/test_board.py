@@ -14,7 +14,18 @@ pytestmark = pytest.mark.browser
 
 NewPage = Callable[..., Page]
 Serve = Callable[[Flask], str]
-PAGES = ("/", "/watch", "/watch/roll-call", "/me", "/me/hours", "/curve", "/kiosk")
+PAGES = (
+    "/",
+    "/watch",
+    "/watch/roll-call",
+    "/me",
+    "/me/hours",
+    "/curve",
+    "/kiosk",
+    "/privacy",
+    "/privacy/sign",
+    "/privacy/register",
+)
 
 
 @pytest.fixture
