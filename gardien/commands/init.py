@@ -16,7 +16,7 @@ from gardien.opening import open_installation
 from gardien.passphrases import ask_secret
 from gardien.plans import read_door, read_hours
 from gardien.secret_files import filled, refuse_taken
-from gardien.slugs import slug_of
+from gardien.slugs import pseudonym, slug_of
 from runtime.settings import SettingsError
 from server import registry
 from server.accounts import PasswordHash, hash_password, save_password
@@ -138,7 +138,7 @@ def _staff(said: Options, plan: Founding) -> registry.Person:
     name = _asked(said.staff_name, "--staff-name", "Your name")
     return checked(
         registry.Person(
-            id=MemberId(slug_of(name, "another --staff-name")),
+            id=MemberId(pseudonym()),
             name=name,
             email=_asked(said.staff_email, "--staff-email", "Your e-mail address"),
             language=said.language,

@@ -12,7 +12,7 @@ from gardien.commands.member_import import import_
 from gardien.language import LANGUAGES
 from gardien.moments import Here, here_now, parse_moment
 from gardien.opening import open_installation
-from gardien.slugs import slug_of
+from gardien.slugs import pseudonym, tells_name
 from gardien.tables import JSON_OPTION, SITE_OPTION, print_json, print_table
 from server import registry
 from server.installation import Installation
@@ -38,7 +38,7 @@ def command() -> None:
     )
 )
 @click.argument("name")
-@click.option("--id", "id_", help="A slug; by default made from the name.")
+@click.option("--id", "id_", help="A slug; better no name.  [default: drawn, and says nothing]")
 @click.option("--email", help="Their e-mail address.")
 @click.option("--plan", type=click.Choice(_PLANS), default="nomad", show_default=True)
 @click.option(
@@ -62,11 +62,15 @@ def add(
     until: str | None,
     sites: tuple[str, ...],
 ) -> None:
-    """Add a member by their NAME, and print their id."""
+    """Add a member by their NAME, and print their id.
+
+    The ledger and the time bank keep the id, and nothing else, once the member is erased: so one is
+    drawn that says nothing. Commands take the e-mail address in its place.
+    """
     with open_installation(this_call().data) as installation:
         here = _here(installation)
         person = registry.Person(
-            id=MemberId(id_ or slug_of(name, "--id")),
+            id=MemberId(id_ or pseudonym()),
             name=name,
             email=email,
             language=language or installation.settings.language,
@@ -78,6 +82,12 @@ def add(
         with installation.database.writing() as connection:
             added = registry.add_member(connection, person, here.now)
     click.echo(added.id)
+    if tells_name(added.id, name):
+        click.echo(
+            f"the id {added.id} tells the name, and is kept when they are erased; leave --id out "
+            "for one that says nothing",
+            err=True,
+        )
 
 
 @command.command("list", epilog=examples("gardien member list", "gardien member list --json"))

@@ -1,6 +1,7 @@
 """Members and their badges, from the command line into the registry and out of it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,20 @@ def members(house: CommandLine, *options: str) -> dict[str, dict[str, object]]:
     return {one["id"]: one for one in json.loads(house.done("member", "list", "--json", *options))}
 
 
-def test_a_member_gets_an_id_from_their_name(empty: CommandLine) -> None:
-    assert empty.done("member", "add", "Zoé d'Arc", "--plan", "resident") == "zoe-d-arc\n"
-    added = members(empty)["zoe-d-arc"]
+def test_a_member_gets_an_id_that_says_nothing(empty: CommandLine) -> None:
+    done = empty("member", "add", "Zoé d'Arc", "--plan", "resident")
+    assert re.fullmatch(r"m-[b-z2-9]{8}\n", done.out)
+    assert done.err == ""
+    added = members(empty)[done.out.strip()]
     assert (added["name"], added["plan"], added["sites"]) == ("Zoé d'Arc", "resident", ["malakoff"])
     assert added["language"] == "fr"
 
 
-def test_a_name_without_a_letter_needs_an_id(empty: CommandLine) -> None:
-    done = empty("member", "add", "李明")
-    assert done.status == 1
-    assert "--id" in done.err
-    assert empty.done("member", "add", "李明", "--id", "li-ming") == "li-ming\n"
+def test_an_id_that_tells_the_name_is_taken_and_said_to_be_one(empty: CommandLine) -> None:
+    done = empty("member", "add", "Zoé d'Arc", "--id", "zoe-7")
+    assert (done.status, done.out) == (0, "zoe-7\n")
+    assert "the id zoe-7 tells the name" in done.err
+    assert empty("member", "add", "李明", "--id", "n-12").err == ""
 
 
 def test_members_are_listed_by_plan_and_status(house: CommandLine) -> None:

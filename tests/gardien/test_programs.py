@@ -84,7 +84,7 @@ def test_a_badge_opens_the_door_through_all_the_programs(
         assert notices.recv(100) == b"WATCHDOG=1"
         config = str(lively.data / "doors" / "main" / "door.toml")
         door = start("door", "--config", config)
-        lively.done("badge", "assign", "rose", "--uid", "04a1b2c3")
+        lively.done("badge", "assign", "rose@example.org", "--uid", "04a1b2c3")
 
         def is_online() -> bool:
             told = json.loads(lively("doctor", "--json").out)
