@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -187,6 +187,26 @@ class Database:
                     driver.execute(statement).close()
                 except sqlite3.Error as error:
                     raise OperationalError(statement, None, error) from error
+
+    def rewrite(self, tables: Iterable[str]) -> None:
+        """Write tables of PostgreSQL anew, so that no page of theirs holds what was deleted.
+
+        Their statistics too, which hold values of theirs. Blocks until it is done, and all who use
+        those tables meanwhile. On SQLite it does nothing: see `maintain`.
+
+        Args:
+            tables: their names, as the schema has them.
+
+        Raises:
+            DatabaseError: not now.
+        """
+        if self.is_sqlite:
+            return
+        engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with self._our_errors(), engine.connect() as connection:
+            quote = connection.dialect.identifier_preparer.quote
+            for table in tables:
+                connection.exec_driver_sql(f"VACUUM (FULL, ANALYZE) {quote(table)}")
 
     def checkpoint(self) -> bool:
         """Empty SQLite's write-ahead log, so that nothing that was overwritten is left in it.

@@ -145,8 +145,8 @@ class Forgetter:
         Args:
             now: the time of the server, aware.
             is_dry: change nothing, and say what would be forgotten.
-            is_thorough: write SQLite's file anew however large it is: nobody else can write
-                meanwhile. Small ones are in any case.
+            is_thorough: write SQLite's file anew however large it is, or the tables of PostgreSQL:
+                nobody else can write meanwhile. Small files are in any case.
             advance: told how many entries of the ledger were looked at.
 
         Raises:
@@ -321,7 +321,9 @@ class Forgetter:
             set_mark(connection, site, what, Mark(until=now))
 
     def _wipe(self, *, is_thorough: bool) -> None:
-        """Overwrite what SQLite has left in the gaps of its pages."""
+        """Overwrite what the database has left in the gaps of its pages."""
+        if is_thorough:
+            self._database.rewrite(sorted(schema.metadata.tables))
         file = self._database.engine.url.database
         if not self._database.is_sqlite or file is None:
             return

@@ -14,7 +14,7 @@ from server.forgetting import Forgetter, Forgotten
 @click.command(epilog=examples("gardien forget --dry-run", "gardien forget"))
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be forgotten.")
 @click.option(
-    "--thorough", is_flag=True, help="Write SQLite's file anew, so that no gap holds a trace."
+    "--thorough", is_flag=True, help="Write the database anew, so that no gap holds a trace."
 )
 @JSON_OPTION
 def command(*, dry_run: bool, thorough: bool, as_json: bool) -> None:
