@@ -13,7 +13,7 @@ from dashboards.api_place import DoorReport, door_report, occupancy
 from dashboards.pages_why import look_at
 from dashboards.parts import a_viewer, parts, site_id
 from dashboards.texts import language
-from server import event_feed, sessions
+from server import event_feed, looks
 from server.board import Happening
 from server.why import Why
 
@@ -152,11 +152,13 @@ def roll_call(query: RollCallQuery) -> RollCallAnswer:
     """List who may be inside, by name; each look is recorded with its reason."""
     now = parts().clock.now()
     with parts().database.writing() as connection:
-        sessions.note_look(
+        looks.note_look(
             connection,
             site=site_id(),
             member=a_viewer().member,
-            what=f"roll-call: {_plain(query.reason)}",
+            role=a_viewer().role,
+            what="roll-call",
+            reason=_plain(query.reason),
             at=now,
         )
     call = parts().reader.roll_call(site_id())

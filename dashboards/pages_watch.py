@@ -13,7 +13,7 @@ from dashboards.pages_orders import powers
 from dashboards.parts import a_viewer, parts, site, site_id, viewer
 from dashboards.texts import Later, gettext, lazy_gettext
 from dashboards.words import refusal
-from server import sessions
+from server import looks
 from server.board import RollCall
 from server.desk import DeskError
 from server.events import (
@@ -67,8 +67,14 @@ def roll_call() -> str:
     """List who may be inside, by name; each look is recorded."""
     now = parts().clock.now()
     with parts().database.writing() as connection:
-        sessions.note_look(
-            connection, site=site_id(), member=a_viewer().member, what="roll-call", at=now
+        looks.note_look(
+            connection,
+            site=site_id(),
+            member=a_viewer().member,
+            role=a_viewer().role,
+            what="roll-call",
+            reason=looks.DUTY,
+            at=now,
         )
     return render_template("roll_call.html", call=parts().reader.roll_call(site_id()))
 

@@ -9,7 +9,7 @@ from access import explain_wording
 from access.explain import Explanation
 from dashboards.parts import a_viewer, parts, site_id, zone
 from dashboards.texts import language
-from server import sessions
+from server import looks
 from server.why import NoRefusalError, Why, why
 
 why_pages = Blueprint("why", __name__)
@@ -43,19 +43,22 @@ def look_at(entry: int) -> Why:
 
     Blocks for the database. A refusal that there is not is told as Flask does: not found.
     """
-    looking = a_viewer().member
+    looking = a_viewer()
     try:
         found = why(parts().database, parts().settings, site_id(), entry)
     except NoRefusalError:
         abort(404)
     person = found.refusal.person
-    if person is None or person.id != looking:
+    if person is None or person.id != looking.member:
         with parts().database.writing() as connection:
-            sessions.note_look(
+            looks.note_look(
                 connection,
                 site=site_id(),
-                member=looking,
+                member=looking.member,
+                role=looking.role,
                 what=f"why/{entry}",
+                about=None if person is None else person.id,
+                reason=looks.REFUSAL,
                 at=parts().clock.now(),
             )
     return found

@@ -17,6 +17,7 @@ from server.calendar_member import MemberCalendars
 from server.database import Database
 from server.gatehouse import Gatehouse
 from server.history import History
+from server.looks import Role
 from server.settings import ServerSettings, SiteSettings
 
 EXTENSION: Final = "gardien"
@@ -100,6 +101,11 @@ class Viewer:
     is_guardian: bool
     sites: tuple[SiteId, ...]
     token: str = field(repr=False)
+
+    @property
+    def role(self) -> Role:
+        """With what right they look at other people's records."""
+        return "staff" if self.is_staff else "guardian"
 
     @property
     def is_keeper(self) -> bool:

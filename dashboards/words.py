@@ -68,6 +68,20 @@ CAUSE: Final[_Text] = {
     "spending": lazy_gettext("Hours spent"),
 }
 
+ROLE: Final[_Text] = {
+    "staff": lazy_gettext("staff"),
+    "guardian": lazy_gettext("guardian"),
+    "operator": lazy_gettext("operator"),
+}
+"""With what right somebody looked at other people's records."""
+
+LOOK_REASON: Final[_Text] = {
+    "duty": lazy_gettext("to know who is inside"),
+    "refusal": lazy_gettext("to explain a refusal at the door"),
+    "asked": lazy_gettext("because you asked for it"),
+}
+"""Why they did; others say it in words of their own."""
+
 ORDER: Final[_Text] = {
     "unlock": lazy_gettext("unlock"),
     "hold": lazy_gettext("hold unlocked"),

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Table, delete, func, select
 from access.ids import BadgeDigest, MemberId, SiteId
 from access.tokens import SeenToken
 from server import badge_tokens, registry, schema
+from server.looks import look
 from server.personal import Personal, personal
-from server.sessions import look, web_session
+from server.sessions import web_session
 
 _EVERYTHING: Final = sys.maxsize
 

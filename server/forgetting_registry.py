@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Table, delete, insert, or_, select
 from access.ids import SiteId
 from access.model import Status
 from server import api_requests, api_tokens, badge_tokens, registry, schema
-from server.sessions import IDLE, LONGEST, look, web_session
+from server.looks import look
+from server.sessions import IDLE, LONGEST, web_session
 
 MEMBERS_KEPT: Final = timedelta(days=90)
 """How long the registry knows somebody after their membership has ended."""

@@ -25,12 +25,12 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 # Tables of other modules belong to the schema once these are loaded.
-from server import api_requests, api_tokens, calendar_addresses, schema, sessions
+from server import api_requests, api_tokens, calendar_addresses, looks, schema, sessions
 from server.database import Database
 from server.history_embedded import history_point
 from server.upgrade import upgrade
 
-__all__ = ["api_requests", "api_tokens", "calendar_addresses", "sessions"]
+__all__ = ["api_requests", "api_tokens", "calendar_addresses", "looks", "sessions"]
 
 BATCH: Final = 2_000
 """How many rows are copied in one transaction."""

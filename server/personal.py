@@ -12,6 +12,7 @@ from access.journal import SERVER
 from server import schema
 from server.api_tokens import ApiToken, list_tokens
 from server.calendar_addresses import made_at
+from server.looks import Look, list_looks
 
 _VISITS: Final = 2_000
 
@@ -93,6 +94,22 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtMe:
+    """Somebody looked at the member's records.
+
+    Attributes:
+        role: with what right: `staff`, `guardian` or `operator`.
+        reason: why; see `server.looks`.
+    """
+
+    site: SiteId
+    role: str | None
+    what: str
+    reason: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Personal:
     """All that is held on one member.
 
@@ -102,6 +119,7 @@ class Personal:
         presence: kept for the time bank, by month.
         calendar_address_since: when the secret address of their calendar was made, if it was.
         api_tokens: with which programs act for them, without what those are secret for.
+        looks: who looked at their records, newest first: by role, not by name.
         records: all ledger entries with them in it, as they are kept, newest first.
     """
 
@@ -122,6 +140,7 @@ class Personal:
     presence: tuple[Presence, ...]
     calendar_address_since: datetime | None
     api_tokens: tuple[ApiToken, ...]
+    looks: tuple[LookAtMe, ...]
     records: tuple[dict[str, Any], ...]
 
 
@@ -174,8 +193,13 @@ def personal(connection: Connection, member: MemberId, limit: int = _VISITS) -> 
         ),
         calendar_address_since=made_at(connection, member),
         api_tokens=tuple(list_tokens(connection, member)),
+        looks=tuple(map(_look_at_me, list_looks(connection, about=member, limit=limit))),
         records=tuple(record for *_, record in entries),
     )
+
+
+def _look_at_me(one: Look) -> LookAtMe:
+    return LookAtMe(site=one.site, role=one.role, what=one.what, reason=one.reason, at=one.at)
 
 
 def _sites(connection: Connection, member: MemberId) -> tuple[str, ...]:

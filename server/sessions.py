@@ -12,12 +12,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import (
-    BigInteger,
     Column,
     Connection,
     ForeignKey,
-    Index,
-    Integer,
     Table,
     Text,
     delete,
@@ -26,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from access.ids import MemberId, SiteId
+from access.ids import MemberId
 from server.database import Instant
 from server.schema import account, metadata
 
@@ -51,24 +48,6 @@ web_session: Final = Table(
     comment="Log-ins of the dashboard that are open.",
 )
 
-look: Final = Table(
-    "look",
-    metadata,
-    Column(
-        "id",
-        BigInteger().with_variant(Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
-    Column("site", Text, nullable=False),
-    Column("member", Text, nullable=False, comment="id of who looked; never a name"),
-    Column("what", Text, nullable=False, comment="the page: 'roll-call'"),
-    Column("at", Instant, nullable=False),
-    Index(None, "site", "at"),
-    comment="Who looked at other people's records.",
-    sqlite_autoincrement=True,
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
@@ -87,15 +66,6 @@ class Session:
     def is_stale(self, now: datetime) -> bool:
         """Whether `touch` should be called."""
         return now - self.seen >= _SEEN_EVERY
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """Somebody looked at other people's records."""
-
-    member: MemberId
-    what: str
-    at: datetime
 
 
 _s: Final = web_session.c
@@ -147,21 +117,6 @@ def end_all(connection: Connection, email: str) -> int:
         How many there were.
     """
     return connection.execute(delete(web_session).where(_s.email == email)).rowcount
-
-
-def note_look(
-    connection: Connection, *, site: SiteId, member: MemberId, what: str, at: datetime
-) -> None:
-    """Record that somebody looked at other people's records."""
-    connection.execute(insert(look), {"site": site, "member": member, "what": what, "at": at})
-
-
-def list_looks(connection: Connection, site: SiteId, limit: int = 100) -> list[Look]:
-    """List who looked at other people's records at a site, newest first."""
-    rows = connection.execute(
-        select(look).where(look.c.site == site).order_by(look.c.id.desc()).limit(limit)
-    )
-    return [Look(member=MemberId(row.member), what=row.what, at=row.at) for row in rows]
 
 
 def _digest(token: str) -> str:

@@ -7,7 +7,7 @@ import click
 from access.ids import MemberId, SiteId
 from access.model import Plan, Status, Validity
 from gardien.call import examples, this_call
-from gardien.commands.member_data import erase_, export, password
+from gardien.commands.member_data import erase_, export, looks_, password
 from gardien.commands.member_import import import_
 from gardien.language import LANGUAGES
 from gardien.moments import Here, here_now, parse_moment
@@ -28,7 +28,7 @@ _PLANS: Final = [plan.value for plan in Plan]
     )
 )
 def command() -> None:
-    """Members: add, list, import, change, suspend, erase, export, password."""
+    """Members: add, list, import, change, suspend, erase, export, looks, password."""
 
 
 @command.command(
@@ -214,5 +214,5 @@ def _sites(installation: Installation, named: tuple[str, ...]) -> frozenset[Site
     return frozenset(SiteId(installation.site(SiteId(site)).id) for site in chosen)
 
 
-for _part in (import_, export, erase_, password):
+for _part in (import_, export, erase_, looks_, password):
     command.add_command(_part)

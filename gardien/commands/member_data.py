@@ -7,37 +7,86 @@ import click
 import msgspec
 
 from access.ids import MemberId, SiteId
+from access.instants import to_rfc3339
 from gardien.call import examples, this_call
 from gardien.errors import CommandError
 from gardien.holdings import Erased, erase, holdings_of
 from gardien.opening import open_installation
 from gardien.passphrases import ask_secret
-from gardien.tables import print_json
+from gardien.tables import JSON_OPTION, print_json, print_table
 from runtime.keys import write_secret
-from server import registry
+from server import looks, registry
 from server.accounts import set_password
 from server.installation import Installation
 
 
 @click.command(
-    epilog=examples("gardien member export anna", "gardien member export anna --out anna.json")
+    epilog=examples(
+        "gardien member export anna --out anna.json",
+        "gardien member export anna --reason 'letter of 3 March'",
+    )
 )
 @click.argument("member")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="A new file, for you alone."
 )
-def export(*, member: str, out: Path | None) -> None:
-    """Write all that is held on a MEMBER, given by id or e-mail, as JSON."""
-    with (
-        open_installation(this_call().data) as installation,
-        installation.database.reading() as connection,
-    ):
-        held = holdings_of(connection, registry.find_member(connection, member))
+@click.option(
+    "--reason",
+    default=looks.ASKED,
+    show_default="they asked for it",
+    help="Why, without a name: it is recorded for twelve months, and the member sees it.",
+)
+def export(*, member: str, out: Path | None, reason: str) -> None:
+    """Write all that is held on a MEMBER, given by id or e-mail, as JSON.
+
+    That somebody looked is recorded, and shown to the member on their page.
+    """
+    with open_installation(this_call().data) as installation:
+        with installation.database.writing() as connection:
+            person = registry.find_member(connection, member)
+            looks.note_look(
+                connection,
+                site=SiteId(""),
+                member=looks.OPERATOR,
+                role="operator",
+                what="export",
+                about=person.id,
+                reason=reason,
+                at=installation.clock.now(),
+            )
+        with installation.database.reading() as connection:
+            held = holdings_of(connection, person)
     if out is None:
         print_json(held)
     else:
         write_secret(out, msgspec.json.format(msgspec.json.encode(held), indent=2) + b"\n")
         click.echo(f"{out}: all that is held on {held.personal.id}")
+
+
+@click.command("looks", epilog=examples("gardien member looks", "gardien member looks anna"))
+@click.argument("member", required=False)
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
+@JSON_OPTION
+def looks_(*, member: str | None, limit: int, as_json: bool) -> None:
+    """Say who looked at other people's records, newest first; or at those of one MEMBER.
+
+    Kept for twelve months, by ids alone.
+    """
+    with (
+        open_installation(this_call().data) as installation,
+        installation.database.reading() as connection,
+    ):
+        about = None if member is None else registry.find_member(connection, member).id
+        found = looks.list_looks(connection, about=about, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (to_rfc3339(one.at), one.member, one.role, one.what, one.about or "everybody", one.reason)
+        for one in found
+    ]
+    columns = ("when", "who", "role", "what", "about", "why")
+    print_table(columns, rows, empty="nobody has looked at other people's records")
 
 
 @click.command("erase", epilog=examples("gardien member erase anna"))

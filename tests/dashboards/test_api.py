@@ -17,9 +17,10 @@ from dashboards.api_operations import Operation
 from dashboards.api_place import DoorsAnswer
 from dashboards.api_problems import KINDS
 from dashboards.api_watch import WatchAnswer
-from server import alerts_list, api_requests, ledger, sessions, time_bank
+from server import alerts_list, api_requests, ledger, time_bank
 from server.api_tokens import Scope
 from server.events import GuestsChanged
+from server.looks import list_looks
 
 MakeBrowser = Callable[[str | None], Any]
 MakeProgram = Callable[..., Any]
@@ -59,7 +60,7 @@ def alert_of(place: Any) -> int:
 
 def looks(place: Any) -> list[tuple[str, str]]:
     with place.installation.database.reading() as connection:
-        return [(one.member, one.what) for one in sessions.list_looks(connection, SITE)]
+        return [(one.member, f"{one.what}: {one.reason}") for one in list_looks(connection, SITE)]
 
 
 def guests(place: Any) -> int:
@@ -203,7 +204,7 @@ def test_the_roll_call_wants_a_reason_and_records_it(place: Any, program_of: Mak
 def test_a_look_at_anothers_refusal_is_recorded(place: Any, program_of: MakeProgram) -> None:
     refusal = refusal_of(place)
     program_of("bruno", Scope.PEOPLE_READ).get(f"/api/v1/why/{refusal}")
-    assert looks(place) == [("bruno", f"why/{refusal}")]
+    assert looks(place) == [("bruno", f"why/{refusal}: refusal")]
 
 
 def test_the_history_is_given_whole_or_in_steps(program_of: MakeProgram) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from access.ids import MemberId, SiteId
 from access.watch import Phase
-from server import sessions
 from server.events import CloseAsked
 from server.history import HistoryUnavailable
+from server.looks import list_looks
 
 MakeBrowser = Callable[[str | None], Any]
 
@@ -242,8 +242,9 @@ def test_the_roll_call_names_all_who_may_be_inside_and_each_look_is_recorded(
         assert words in page
     assert page.index("Élodie") < page.index("Farid"), "É is searched for as E"
     with place.installation.database.reading() as connection:
-        (look,) = sessions.list_looks(connection, SiteId("malakoff"))
-    assert (look.member, look.what) == ("claire", "roll-call")
+        (look,) = list_looks(connection, SiteId("malakoff"))
+    assert (look.member, look.role, look.what) == ("claire", "guardian", "roll-call")
+    assert (look.about, look.reason) == (None, "duty")
 
 
 def test_everybody_sees_their_own_visits_and_nobody_elses(browser_of: MakeBrowser) -> None:

@@ -12,8 +12,9 @@ from access.ids import BadgeDigest, DoorId, MemberId, SiteId
 from access.model import BadgeStatus, Status
 from dashboards.api import ADMISSIONS
 from dashboards.guard import ROUTES, Who
-from server import ledger, registry, sessions
+from server import ledger, registry
 from server.database import Database
+from server.looks import list_looks
 
 MakeBrowser = Callable[[str | None], Any]
 SITE = SiteId("malakoff")
@@ -37,7 +38,7 @@ def refusal_of(place: Any, member: str | None) -> int:
 
 def looks(database: Database) -> list[tuple[str, str]]:
     with database.reading() as connection:
-        return [(one.member, one.what) for one in sessions.list_looks(connection, SITE)]
+        return [(one.member, one.what) for one in list_looks(connection, SITE)]
 
 
 def test_beside_each_refusal_of_the_board_is_a_way_to_ask_why(
@@ -156,6 +157,19 @@ def test_each_look_at_somebody_elses_refusal_is_recorded(
     browser_of("salome").text(f"/api/v1/why/{refusal}")
     database = place.installation.database
     assert looks(database) == [("salome", f"why/{refusal}"), ("claire", f"why/{refusal}")]
+
+
+def test_a_member_sees_on_their_page_who_looked_at_their_refusal_and_why(
+    place: Any, browser_of: MakeBrowser
+) -> None:
+    refusal = refusal_of(place, "noor")
+    browser_of("salome").text(f"/why/{refusal}")
+    page = words_of(browser_of("noor").text("/me"))
+    assert "équipe pour expliquer un refus à la porte" in page
+    assert "Salomé" not in page
+    with place.installation.database.reading() as connection:
+        (one,) = list_looks(connection, about=MemberId("noor"))
+    assert (one.member, one.role, one.reason) == ("salome", "staff", "refusal")
 
 
 def test_a_look_at_ones_own_refusal_is_not(place: Any, browser_of: MakeBrowser) -> None:

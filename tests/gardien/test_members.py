@@ -114,7 +114,11 @@ def test_all_that_is_held_on_a_member_is_exported(house: CommandLine, tmp_path: 
     assert {"records", "hours", "passages", "minutes"} <= set(held["personal"])
     out = tmp_path / "gaelle.json"
     house.done("member", "export", "gaelle", "--out", str(out))
-    assert json.loads(out.read_bytes()) == held
+    again = json.loads(out.read_bytes())
+    # The first export is itself a look at what is held.
+    assert [one["what"] for one in again["personal"].pop("looks")] == ["export", "export"]
+    assert [one["what"] for one in held["personal"].pop("looks")] == ["export"]
+    assert again == held
     assert out.stat().st_mode & 0o777 == 0o600
     assert house("member", "export", "gaelle", "--out", str(out)).status == 1
 
@@ -209,3 +213,24 @@ def test_a_log_in_is_made_with_a_password_from_a_file(house: CommandLine, tmp_pa
     assert done.status == 1
     assert "short" not in done.err
     assert house("member", "password", "sonia").status == 2
+
+
+def test_an_export_is_noted_as_a_look_with_its_reason(house: CommandLine) -> None:
+    house.done("member", "export", "nora")
+    house.done("member", "export", "nora", "--reason", "letter of 3 March")
+    found = json.loads(house.done("member", "looks", "nora", "--json"))
+    assert [(one["role"], one["what"], one["about"], one["reason"]) for one in found] == [
+        ("operator", "export", "nora", "letter of 3 March"),
+        ("operator", "export", "nora", "asked"),
+    ]
+    assert json.loads(house.done("member", "looks", "rene", "--json")) == []
+    assert "nobody has looked" in house.done("member", "looks", "rene")
+    held = json.loads(house.done("member", "export", "nora"))
+    assert [one["reason"] for one in held["personal"]["looks"]] == [
+        "asked",
+        "letter of 3 March",
+        "asked",
+    ]
+    told = house.done("member", "looks")
+    assert "Nora" not in told
+    assert "nora@example.org" not in told

@@ -19,7 +19,7 @@ from access.journal import Head, chained, hash_of
 from access.messages import AccessRequest
 from access.model import Status, Validity
 from runtime.settings import MqttSettings
-from server import forgetting, forgetting_ledger, ledger, registry, schema, sessions
+from server import forgetting, forgetting_ledger, ledger, looks, registry, schema, sessions
 from server.database import Database
 from server.events import (
     Asked,
@@ -174,7 +174,15 @@ def place(database: Database, tmp_path: Path) -> Place:
             sessions.begin(connection, email, EVENING)
         span = Span(start=EVENING, end=EVENING + 4 * HOUR)
         registry.authorize(connection, site=LYON, guardian=GUARDIAN, span=span, title="Talk")
-        sessions.note_look(connection, site=LYON, member=GUARDIAN, what="roll-call", at=EVENING)
+        looks.note_look(
+            connection,
+            site=LYON,
+            member=GUARDIAN,
+            role="guardian",
+            what="roll-call",
+            reason=looks.DUTY,
+            at=EVENING,
+        )
     policies = PolicySource(database=database, settings=settings, clock=clock)
     return Place(
         clock=clock,
@@ -487,7 +495,7 @@ def test_members_go_90_days_after_their_membership_with_all_that_hangs_on_them(
     assert (rows.members, rows.badges, rows.authorizations, rows.accounts) == (2, 2, 1, 2)
     for table in (schema.member, schema.badge, schema.account, sessions.web_session):
         assert place.count(table) == 0
-    assert place.count(sessions.look) == 1
+    assert place.count(looks.look) == 1
 
 
 def test_a_membership_that_was_ended_by_hand_counts_from_when_it_was_seen(place: Place) -> None:

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy import text as sql
 
-from server import api_requests, api_tokens, calendar_addresses, sessions
+from server import api_requests, api_tokens, calendar_addresses, looks, sessions
 from server.database import ConflictError, Database, DatabaseFaultError, open_database
 from server.schema import ledger, metadata, time_entry
 from server.upgrade import is_current, newest, upgrade
@@ -40,7 +40,8 @@ def objects(connection: Connection) -> dict[str, str]:
     if connection.dialect.name == "postgresql":
         schema = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
     rows = connection.execute(sql(_OBJECTS[connection.dialect.name].replace(":", "\\:")))
-    plain = {name: " ".join((text or "").split()) for name, text in rows}
+    # SQLite adds a column's words where the text of the table ended, with the space before that.
+    plain = {n: " ".join((t or "").split()).replace(" ,", ",").replace(" )", ")") for n, t in rows}
     return {name: text.replace(f"{schema}.", "") for name, text in plain.items()}
 
 
@@ -185,6 +186,7 @@ def test_a_purge_passes_with_its_permit(with_one_entry: Database) -> None:
 
 def test_tables_of_other_modules_belong_to_the_schema() -> None:
     assert sessions.web_session.metadata is metadata
+    assert looks.look.metadata is metadata
     assert calendar_addresses.calendar_address.metadata is metadata
     assert api_tokens.api_token.metadata is metadata
     assert api_requests.api_request.metadata is metadata
