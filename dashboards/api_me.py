@@ -1,7 +1,8 @@
 """The API on oneself: what is held on the member for whom a token acts, and their calendar."""
 
+import sys
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from flask import url_for
@@ -10,7 +11,7 @@ from dashboards.parts import a_viewer, parts
 from server import calendar_addresses
 from server.personal import Passage, Personal, personal
 
-_EVERYTHING = 100_000
+_EVERYTHING: Final = sys.maxsize
 
 
 class CardReport(msgspec.Struct, frozen=True, kw_only=True):

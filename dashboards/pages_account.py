@@ -1,5 +1,6 @@
 """Log-in and log-out, the language, and each member's own page."""
 
+import sys
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from server.personal import Personal, personal
 account_pages = Blueprint("account", __name__)
 
 _SHOWN: Final = 40
+_EVERYTHING: Final = sys.maxsize
 _NOBODY: Final = lazy_gettext("E-mail or password not right.")
 
 
@@ -83,7 +85,7 @@ def own_page() -> dict[str, object]:
 @account_pages.get("/me/data.json")
 def download() -> Response:
     """Give each member all that is held on them."""
-    own = _own(100_000)
+    own = _own(_EVERYTHING)
     answer = Response(msgspec.json.format(msgspec.json.encode(own)), mimetype="application/json")
     name = gettext("my-data")
     answer.headers["Content-Disposition"] = f'attachment; filename="gardien-{name}.json"'
