@@ -37,9 +37,16 @@ class ListedAlert:
         return self.taken_at is None
 
 
-def listed(connection: Connection, site: SiteId) -> list[ListedAlert]:
-    """Give the latest alerts of a site, newest first; costs the same however long the ledger is."""
-    found = ledger.latest_alerts(connection, site, MOST)
+def listed(connection: Connection, site: SiteId, most: int = MOST) -> list[ListedAlert]:
+    """Give the latest alerts of a site, newest first; costs the same however long the ledger is.
+
+    Args:
+        connection: of a transaction.
+        site: whose.
+        most: how many alerts and acknowledgements are looked at. Whether one of them is open does
+            not hang on it: who takes one in charge does so after it.
+    """
+    found = ledger.latest_alerts(connection, site, most)
     taken = acknowledged(found)
     return [_listed(one, taken.get((site, one.seq))) for one in found if is_alert(one.kind)]
 

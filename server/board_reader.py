@@ -30,6 +30,8 @@ from server.state import SiteState, from_json
 _LINES: Final = 16
 _LOOKED_THROUGH: Final = 160
 _ALERTS: Final = 6
+_FEW_ALERTS: Final = 24
+"""How many are looked at before all are that may still be open."""
 
 _m: Final = schema.member.c
 _select_people: Final = select(_m.id, _m.name, _m.is_guardian).where(
@@ -193,8 +195,11 @@ def _lines(connection: Connection, site: SiteId) -> list[StoredEntry]:
 
 
 def _alerts(connection: Connection, site: SiteId) -> list[StoredEntry]:
-    """Read the newest alerts that nobody has taken in charge."""
-    return [one.entry for one in open_ones(listed(connection, site))[:_ALERTS]]
+    """Read the newest alerts that nobody has taken in charge; most often they are the last ones."""
+    found = open_ones(listed(connection, site, _FEW_ALERTS))
+    if len(found) < _ALERTS:
+        found = open_ones(listed(connection, site))
+    return [one.entry for one in found[:_ALERTS]]
 
 
 def _people(connection: Connection, ids: Collection[MemberId]) -> _People:

@@ -98,3 +98,23 @@ def test_a_record_that_does_not_fit_or_is_missing_is_told_on_the_board(
         "records_missing",
     }
     assert head.seq == last["seq"] - 3
+
+
+def test_the_newest_open_ones_are_shown_however_many_were_taken_since(
+    place: Place, browser_of: BrowserOf
+) -> None:
+    staff = browser_of("salome")
+    first = {one.alert.number for one in open_alerts(place)}
+    for _ in range(20):
+        place.report("main", place.clock.now(), "door.forced")
+        (number,) = {one.alert.number for one in open_alerts(place)} - first
+        staff.post("/alerts/take", number=str(number))
+    # Forty entries later, the one that was open before all of them still is.
+    page = shown(staff.text("/"))
+    assert "Porte ouverte trop longtemps" in page
+    assert {one.alert.number for one in open_alerts(place)} == first
+    for _ in range(8):
+        place.report("main", place.clock.now(), "door.forced")
+    page = shown(staff.text("/"))
+    assert "Porte forcée" in page
+    assert "Porte ouverte trop longtemps" not in page, "six newer ones are shown"
