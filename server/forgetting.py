@@ -55,6 +55,17 @@ _DAY: Final = timedelta(days=1)
 # SQLite wipes what it deletes, but not what it has moved from one page to another before. To write
 # the index of members anew wipes that, and is quick; to write a whole file anew is for small ones.
 _INDEX: Final = "REINDEX ix_ledger_member_time"
+_REGISTRY: Final = (
+    "member",
+    "member_site",
+    "badge",
+    "badge_token",
+    "authorization",
+    "account",
+    "web_session",
+    "api_token",
+    "calendar_address",
+)
 _WHOLE: Final = "VACUUM"
 _SMALL_BYTES: Final = 32_000_000
 # Points that came late, after an outage of the history, are counted in as well.
@@ -200,6 +211,19 @@ class Forgetter:
         if done:
             self._empty(self._database)
         return done
+
+    def wipe(self) -> bool:
+        """Overwrite what the registry has left of a member who was erased just now. Blocks.
+
+        Returns:
+            Whether the database's log is empty too; else it is emptied at the next run.
+
+        Raises:
+            DatabaseError: not now.
+        """
+        self._database.rewrite(_REGISTRY)
+        self._wipe(is_thorough=False)
+        return self._empty(self._database)
 
     def step(self) -> None:
         """Do what is due by now, if anything; what was missed while the server was away is due.

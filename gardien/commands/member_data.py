@@ -17,6 +17,7 @@ from gardien.tables import JSON_OPTION, print_json, print_table
 from runtime.keys import write_secret
 from server import looks, registry
 from server.accounts import set_password
+from server.forgetting import Forgetter
 from server.installation import Installation
 
 
@@ -105,8 +106,15 @@ def erase_(*, member: str, yes: bool) -> None:
             _ask(f"Erase {person.name} ({person.id}) for good?")
         with installation.database.writing() as connection:
             erased = erase(connection, person.id)
+        is_wiped = Forgetter(installation).wipe()
     for line in _told(erased):
         click.echo(line)
+    if not is_wiped:
+        click.echo(
+            "the database is busy, and its log may hold the name until the next night; run "
+            "`gardien forget` in a quiet moment",
+            err=True,
+        )
 
 
 @click.command(

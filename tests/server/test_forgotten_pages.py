@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text as sql
 
+from gardien.holdings import erase
 from tests.server import test_forgetting
 from tests.server.test_forgetting import CARDS, EMAILS, EVENING, NAMES, UNKNOWN, VISITOR, Place
 
@@ -50,3 +51,17 @@ def test_no_page_of_postgresql_holds_anybody_after_91_days(place: Place) -> None
     flush(place)
     assert found(place) == set()
     place.must_verify()
+
+
+def test_no_page_of_postgresql_says_who_an_id_was_once_they_are_erased(place: Place) -> None:
+    if place.database.is_sqlite:
+        pytest.skip("the files of SQLite are scanned in tests/gardien/test_erasure.py")
+    gone = {NAMES[1], EMAILS[1], CARDS[VISITOR]}
+    flush(place)
+    assert gone < found(place)
+    with place.database.writing() as connection:
+        erase(connection, VISITOR)
+    assert place.forgetter().wipe()
+    flush(place)
+    assert found(place) & gone == set()
+    assert NAMES[0] in found(place), "others stay"
