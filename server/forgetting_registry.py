@@ -74,9 +74,11 @@ def take_out(
     return TakenOut(
         **_members(connection, now),
         sessions=ended,
-        looks=_where(connection, look, look.c.at < now - LOOKS_KEPT),
+        looks=_purged(connection, look, look.c.at < now - LOOKS_KEPT),
         set_aside=rows,
-        time_entries=_time_entries(connection, now - TIME_KEPT),
+        time_entries=_purged(
+            connection, schema.time_entry, schema.time_entry.c.at < now - TIME_KEPT
+        ),
         presence_months=_where(
             connection,
             schema.presence_month,
@@ -121,9 +123,10 @@ def _note_ended(connection: Connection, now: datetime) -> None:
         )
 
 
-def _time_entries(connection: Connection, before: datetime) -> int:
+def _purged(connection: Connection, table: Table, *which: Any) -> int:  # noqa: ANN401 (SQLAlchemy's)
+    """Take out rows of a table that is append-only."""
     connection.execute(insert(schema.purge_permit).values(id=1))
-    gone = _where(connection, schema.time_entry, schema.time_entry.c.at < before)
+    gone = _where(connection, table, *which)
     connection.execute(delete(schema.purge_permit))
     return gone
 

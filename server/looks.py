@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, Text, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Table,
+    Text,
+    event,
+    insert,
+    select,
+)
 
 from access.ids import MemberId, SiteId
 from server.database import Instant
@@ -52,6 +63,34 @@ look: Final = Table(
     comment="Who looked at other people's records.",
     sqlite_autoincrement=True,
 )
+
+LOOK_GUARD: Final = {
+    "sqlite": (
+        """CREATE TRIGGER look_no_update BEFORE UPDATE ON look
+BEGIN SELECT RAISE(ABORT, 'who looked is append-only'); END""",
+        """CREATE TRIGGER look_no_delete BEFORE DELETE ON look
+WHEN NOT EXISTS (SELECT 1 FROM purge_permit)
+BEGIN SELECT RAISE(ABORT, 'who looked is append-only'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION look_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM purge_permit) THEN RETURN OLD; END IF;
+  RAISE EXCEPTION 'who looked is append-only' USING ERRCODE = 'integrity_constraint_violation';
+END $$""",
+        """CREATE TRIGGER look_no_change BEFORE UPDATE OR DELETE ON look
+FOR EACH ROW EXECUTE FUNCTION look_guard()""",
+        """CREATE TRIGGER look_no_truncate BEFORE TRUNCATE ON look
+FOR EACH STATEMENT EXECUTE FUNCTION look_guard()""",
+    ),
+}
+"""Statements by dialect that make the table append-only; a purge may pass: see `server.schema`."""
+
+
+@event.listens_for(look, "after_create")
+def _guard(target: Table, connection: Connection, **_: object) -> None:  # noqa: ARG001 (SQLAlchemy's)
+    for statement in LOOK_GUARD[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
