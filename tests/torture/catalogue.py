@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Final
 
 from tests.torture import (
+    bad_wires,
     door_kills,
     evenings,
     half_dead,
@@ -25,6 +26,7 @@ TORMENTS: Final[Sequence[Torment]] = tuple(
         server_disks.every(),
         server_postgres.every(),
         half_dead.every(),
+        bad_wires.every(),
         evenings.every(),
     )
 )

@@ -155,9 +155,13 @@ class Place:
     def start(self) -> None:
         """Start broker and server; blocks until both are there."""
         self._launch("broker")
-        wait_for(lambda: accepts(self.port), "the broker accepts connections")
+        wait_for(self.is_listening, "the broker accepts connections")
         self._launch("server")
         wait_for(lambda: "connected to the broker" in self.log("server"), "the server is connected")
+
+    def is_listening(self) -> bool:
+        """Whether the broker accepts connections."""
+        return accepts(self.port)
 
     def kill(self, name: str) -> None:
         """Kill the server with -9."""

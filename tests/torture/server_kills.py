@@ -17,7 +17,7 @@ from access.journal import ChainError
 from server.database import DatabaseError
 from tests.torture.audit import Audit
 from tests.torture.door_process import no_strace, strace
-from tests.torture.place import NotSoError, accepts, wait_for
+from tests.torture.place import NotSoError, wait_for
 from tests.torture.report import Outcome, Run, Torment
 from tests.torture.server_load import LoadDoor, crowd
 from tests.torture.server_place import ServerPlace, no_mosquitto
@@ -159,7 +159,7 @@ def _hurt_broker(
     time.sleep(dice.uniform(0, 1.0))
     known = place.ups
     place.kill("broker")
-    wait_for(lambda: not accepts(place.port), "the broker is gone")
+    wait_for(lambda: not place.is_listening(), "the broker is gone")
     time.sleep(dice.uniform(0, 0.6))
     if number % 2 == 0:
         place.forget_sessions()

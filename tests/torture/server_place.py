@@ -16,7 +16,7 @@ from runtime.broker import find_mosquitto
 from server.database import open_database
 from tests.torture.audit import Audit
 from tests.torture.door_process import no_strace
-from tests.torture.place import ROOT, NotSoError, Place, accepts, environment, wait_for
+from tests.torture.place import ROOT, NotSoError, Place, environment, wait_for
 from tests.torture.report import Outcome
 from tests.torture.server_load import LoadDoor
 
@@ -75,7 +75,7 @@ class ServerPlace(Place):
     def start_broker(self) -> None:
         """Start the broker; blocks until it accepts connections."""
         self.launch("broker")
-        wait_for(lambda: accepts(self.port), "the broker accepts connections")
+        wait_for(self.is_listening, "the broker accepts connections")
 
     def start_server(self, before: Sequence[str] = ()) -> bool:
         """Start the server; blocks until it is connected, or dead. Says whether it lives."""

@@ -26,6 +26,7 @@ NAMES = (
     "server-locked",
     "postgres-stop",
     "half-dead",
+    "bad-wire",
 )
 
 
@@ -119,6 +120,12 @@ def test_a_door_whose_server_or_line_is_half_dead_decides_and_uses_no_late_grant
     tmp_path: Path,
 ) -> None:
     expect_well("half-dead", tmp_path, is_full=False)
+
+
+def test_over_a_wire_that_flaps_loses_or_is_narrow_all_are_answered_and_no_edge_moves_the_lock(
+    tmp_path: Path,
+) -> None:
+    expect_well("bad-wire", tmp_path, is_full=False)
 
 
 @pytest.mark.torture
