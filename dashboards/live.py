@@ -76,7 +76,12 @@ class Hub:
         return self._streams
 
     def stream(
-        self, site: SiteId, *, is_public: bool, is_gone: Callable[[], bool] = lambda: False
+        self,
+        site: SiteId,
+        *,
+        is_public: bool,
+        is_gone: Callable[[], bool] = lambda: False,
+        is_welcome: Callable[[], bool] = lambda: True,
     ) -> "Stream":
         """Open a stream; close it when its browser has gone.
 
@@ -85,6 +90,7 @@ class Hub:
             is_public: whether it tells only of the public numbers.
             is_gone: says whether the browser has gone; where nobody can tell, a heart-beat that
                 can't be written does.
+            is_welcome: says whether they may still read it; asked before each piece.
 
         Raises:
             TooManyStreamsError: there are as many as there may be; the page works without.
@@ -97,7 +103,7 @@ class Hub:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="live", daemon=True)
                 self._thread.start()
-        return Stream(self, site, is_public=is_public, is_gone=is_gone)
+        return Stream(self, site, is_public=is_public, is_gone=is_gone, is_welcome=is_welcome)
 
     def wait_for(
         self, site: SiteId, known: str, *, is_public: bool, is_gone: Callable[[], bool]
@@ -180,9 +186,16 @@ class Stream(Iterator[str]):
     """The text of one stream, piece by piece; `close` gives its place back."""
 
     def __init__(
-        self, hub: Hub, site: SiteId, *, is_public: bool, is_gone: Callable[[], bool]
+        self,
+        hub: Hub,
+        site: SiteId,
+        *,
+        is_public: bool,
+        is_gone: Callable[[], bool],
+        is_welcome: Callable[[], bool],
     ) -> None:
-        self._hub, self._site, self._is_public, self._is_gone = hub, site, is_public, is_gone
+        self._hub, self._site, self._is_public = hub, site, is_public
+        self._is_gone, self._is_welcome = is_gone, is_welcome
         self._known = ""
         self._is_greeted = False
         self._is_closed = False
@@ -191,7 +204,7 @@ class Stream(Iterator[str]):
         """Give the next piece; blocks for a heart-beat at the most.
 
         Raises:
-            StopIteration: the hub is closed, or the browser has gone.
+            StopIteration: the hub is closed, the browser has gone, or it may read no more.
         """
         if not self._is_greeted:
             # At once, so that the browser knows that it is connected.
@@ -200,7 +213,8 @@ class Stream(Iterator[str]):
         mark = self._hub.wait_for(
             self._site, self._known, is_public=self._is_public, is_gone=self._is_gone
         )
-        if mark is None:
+        # The token that opened the stream may have been revoked since.
+        if mark is None or not self._is_welcome():
             raise StopIteration
         if mark == self._known:
             return ": still here\n\n"

@@ -11,6 +11,7 @@ from dashboards.curve import HOUR, Curve, Drawing, draw, to_curve, to_month_curv
 from dashboards.live import TooManyStreamsError
 from dashboards.pages_orders import powers
 from dashboards.parts import parts, site, site_id, zone
+from dashboards.standing import standing
 from server.history import RAW_KEPT, HistoryError, Retention
 
 board_pages = Blueprint("board", __name__)
@@ -79,7 +80,9 @@ def _stream(*, is_public: bool) -> Response:
     try:
         # waitress tells when it is asked to read on while it answers: see `dashboards.program`.
         is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
-        stream = parts().hub.stream(site_id(), is_public=is_public, is_gone=is_gone)
+        stream = parts().hub.stream(
+            site_id(), is_public=is_public, is_gone=is_gone, is_welcome=standing()
+        )
     except TooManyStreamsError as error:
         return Response(f"{error}\n", 503, {"Retry-After": "30"}, mimetype="text/plain")
     # A proxy that gathers what it passes on would hold the news back.

@@ -10,6 +10,8 @@ from flask import Flask
 from access.ids import MemberId, SiteId
 from dashboards.app import hub_of
 from dashboards.live import Hub, Marks, TooManyStreamsError
+from server import api_tokens
+from server.api_tokens import Scope
 from server.database import DatabaseError
 from server.events import GuestsChanged
 
@@ -143,3 +145,27 @@ def test_a_live_page_too_many_is_told_to_come_back(
         assert answer.headers["Retry-After"] == "30"
         first.close()
         browser.get("/live/numbers", buffered=False).close()
+
+
+def test_a_stream_ends_at_the_next_piece_when_its_reader_may_read_no_more() -> None:
+    world, may = World(), [True]
+    with hub_on(world, heartbeat_s=0.05) as hub:
+        stream = hub.stream(HERE, is_public=False, is_welcome=lambda: may[0])
+        assert [next(stream), next(stream)] == ["retry: 2000\n\n", "data: 1\n\n"]
+        assert next(stream) == ": still here\n\n"
+        may[0] = False
+        world.marks[HERE] = Marks(board="2", public="a")
+        assert list(stream) == []
+
+
+def test_a_stream_ends_when_its_token_is_revoked(
+    place: Any, program_of: Callable[..., Any]
+) -> None:
+    pieces = iter(program_of("salome", Scope.EVENTS_READ).get("/live").response)
+    assert b"retry" in next(pieces)
+    assert b"data" in next(pieces)
+    with place.installation.database.writing() as connection:
+        (token,) = api_tokens.list_tokens(connection, MemberId("salome"))
+        api_tokens.revoke(connection, token.id, place.clock.now())
+    place.handle(GuestsChanged(by=MemberId("claire"), change=1))
+    assert list(pieces) == []
