@@ -97,7 +97,7 @@ def run(seeds: range, hours: float) -> Run:
     return Run(tally=tally, took_s=time.monotonic() - begun_s)
 
 
-def test_no_invariant_is_broken_in_any_simulated_week(
+def test_no_invariant_is_broken_in_any_simulation(
     run: Run, hours: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with capsys.disabled():
