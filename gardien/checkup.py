@@ -18,12 +18,12 @@ from gardien.findings import Finding, Findings, bad, good, mind
 from gardien.opening import open_installation
 from gardien.secret_files import is_private
 from runtime.keys import read_badge_key, signer, verifier
-from runtime.settings import MqttSettings, read_secret
+from runtime.settings import MqttSettings
 from server import follower, ledger, registry, schema
-from server.database import Database, open_database
+from server.database import Database
 from server.folder import SETTINGS_FILE, Folder
 from server.history import HistoryError
-from server.installation import Installation
+from server.installation import Installation, open_ledger
 from server.moving import refuse_unfinished
 from server.settings import ServerSettings
 from server.upgrade import is_current
@@ -93,10 +93,8 @@ def _outdated(settings: ServerSettings) -> Finding | None:
     url = settings.database
     if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
         return mind("database: there is none yet; the server makes it when it starts")
-    secret = settings.database_password_file
-    with open_database(url, password=read_secret(secret) if secret else None) as database:
-        if not database.is_sqlite:
-            refuse_unfinished(database)
+    with open_ledger(settings) as database:
+        refuse_unfinished(database)
         if is_current(database):
             return None
     return mind(

@@ -13,10 +13,10 @@ from typing import Final
 from gardien.errors import CommandError
 from gardien.progress import ShowProgress
 from gardien.snapshot_sqlite import snapshot
-from runtime.settings import read_secret
 from server import moving
-from server.database import Database, open_database
+from server.database import open_database
 from server.folder import Folder
+from server.installation import open_ledger
 from server.settings import ServerSettings
 from server.upgrade import revision_of, upgrade
 
@@ -51,12 +51,6 @@ def ledger_file(folder: Folder, settings: ServerSettings) -> Path | None:
             f"{file} is not in {folder.path}; move it there, so that one file holds all"
         )
     return file
-
-
-def open_ledger(settings: ServerSettings) -> Database:
-    """Open the database that the settings name; blocks for the disk or the network."""
-    secret = settings.database_password_file
-    return open_database(str(settings.database), password=read_secret(secret) if secret else None)
 
 
 def copy_out(folder: Folder, place: Path, progress: ShowProgress) -> Sequence[tuple[Path, Path]]:

@@ -36,6 +36,7 @@ from server.history_hourly import downsample
 from server.installation import Installation
 from server.presence_accounts import keep_before
 from server.settings import MOST_KEPT_DAYS
+from server.tables import metadata
 
 _log = logging.getLogger(__name__)
 
@@ -347,7 +348,7 @@ class Forgetter:
     def _wipe(self, *, is_thorough: bool) -> None:
         """Overwrite what the database has left in the gaps of its pages."""
         if is_thorough:
-            self._database.rewrite(sorted(schema.metadata.tables))
+            self._database.rewrite(sorted(metadata.tables))
         file = self._database.engine.url.database
         if not self._database.is_sqlite or file is None:
             return

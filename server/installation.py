@@ -97,6 +97,17 @@ def _history(settings: HistorySettings, embedded: Database) -> History:
     )
 
 
+def open_ledger(settings: ServerSettings) -> Database:
+    """Open the database that the settings name; blocks for the disk or the network.
+
+    Raises:
+        SettingsError: the password's file can't be read.
+        DatabaseError: it can't be reached.
+    """
+    secret = settings.database_password_file
+    return open_database(settings.database, password=read_secret(secret) if secret else None)
+
+
 @contextmanager
 def open_installation(path: Path, show: Show = unseen) -> Iterator[Installation]:
     """Open an installation, its database brought to the newest schema.
@@ -113,13 +124,9 @@ def open_installation(path: Path, show: Show = unseen) -> Iterator[Installation]
     """
     folder = Folder(path=path)
     settings = folder.load_settings()
-    password_file = settings.database_password_file
-    password = read_secret(password_file) if password_file else None
     clock = clock_from(settings.clock)
-    with open_database(settings.database, password=password) as database:
-        if not database.is_sqlite:
-            # A file has its name when it is whole; tables are there while they are being filled.
-            refuse_unfinished(database)
+    with open_ledger(settings) as database:
+        refuse_unfinished(database)
         upgrade(database, show)
         policies = PolicySource(database=database, settings=settings, clock=clock)
         yield Installation(

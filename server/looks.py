@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from access.ids import MemberId, SiteId
 from server.database import Instant
-from server.schema import metadata
+from server.schema import metadata, only_added_to
 
 Role = Literal["staff", "guardian", "operator"]
 """With what right: of the staff, as the guardian on watch, or at the command line."""
@@ -64,26 +64,7 @@ look: Final = Table(
     sqlite_autoincrement=True,
 )
 
-LOOK_GUARD: Final = {
-    "sqlite": (
-        """CREATE TRIGGER look_no_update BEFORE UPDATE ON look
-BEGIN SELECT RAISE(ABORT, 'who looked is append-only'); END""",
-        """CREATE TRIGGER look_no_delete BEFORE DELETE ON look
-WHEN NOT EXISTS (SELECT 1 FROM purge_permit)
-BEGIN SELECT RAISE(ABORT, 'who looked is append-only'); END""",
-    ),
-    "postgresql": (
-        """CREATE FUNCTION look_guard() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM purge_permit) THEN RETURN OLD; END IF;
-  RAISE EXCEPTION 'who looked is append-only' USING ERRCODE = 'integrity_constraint_violation';
-END $$""",
-        """CREATE TRIGGER look_no_change BEFORE UPDATE OR DELETE ON look
-FOR EACH ROW EXECUTE FUNCTION look_guard()""",
-        """CREATE TRIGGER look_no_truncate BEFORE TRUNCATE ON look
-FOR EACH STATEMENT EXECUTE FUNCTION look_guard()""",
-    ),
-}
+LOOK_GUARD: Final = only_added_to("look", "who looked")
 """Statements by dialect that make the table append-only; a purge may pass: see `server.schema`."""
 
 

@@ -5,7 +5,7 @@ broken off, at whatever point, goes on where it was when it is begun again. Unti
 table of its own marks the database that is being filled, and no installation opens it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -24,24 +24,16 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
-# Tables of other modules belong to the schema once these are loaded.
-from server import api_requests, api_tokens, calendar_addresses, looks, schema, sessions
+from server import notifier_queue, schema
 from server.database import Database
 from server.history_embedded import history_point
+from server.tables import metadata
 from server.upgrade import upgrade
-
-__all__ = ["api_requests", "api_tokens", "calendar_addresses", "looks", "sessions"]
 
 BATCH: Final = 2_000
 """How many rows are copied in one transaction."""
 
-CURSOR_TABLES: Final[Sequence[Table]] = (
-    schema.follower,
-    schema.target,
-    schema.delivery,
-    schema.announced,
-    history_point,
-)
+CURSOR_TABLES: Final[Sequence[Table]] = (*notifier_queue.TABLES, history_point)
 """What SQLite has in a file beside the ledger's: see `Installation.open_history`."""
 
 _MARK: Final = Table(
@@ -60,7 +52,7 @@ class MoveError(RuntimeError):
 
 def ledger_tables() -> list[Table]:
     """Give all tables of the registry and the ledger, those first that others refer to."""
-    return [table for table in schema.metadata.sorted_tables if table not in CURSOR_TABLES]
+    return [table for table in metadata.sorted_tables if table not in CURSOR_TABLES]
 
 
 def count_rows(database: Database, tables: Sequence[Table]) -> int:
@@ -155,10 +147,14 @@ def mark_whole(target: Database) -> None:
 def refuse_unfinished(database: Database) -> None:
     """Make sure that a database is not one that a restore was broken off in.
 
+    SQLite's never is: a file has its name when it is whole.
+
     Raises:
         MoveError: it is.
         DatabaseError: not now.
     """
+    if database.is_sqlite:
+        return
     with database.reading() as connection:
         is_marked = inspect(connection).has_table(_MARK.name)
         if is_marked and not all(connection.scalars(select(_MARK.c.is_whole))):
@@ -199,12 +195,12 @@ def _compare(source: Connection, target: Connection, table: Table) -> None:
     theirs, ours = _count(source, table), _count(target, table)
     if theirs != ours:
         raise MoveError(f"{table.name}: {ours} rows of {theirs} are there; empty it, and try again")
-    if table is schema.ledger and list(_heads(source)) != list(_heads(target)):
+    if table is schema.ledger and _heads(source) != _heads(target):
         raise MoveError("the ends of the chains differ; empty the database, and try again")
 
 
-def _heads(connection: Connection) -> Iterator[tuple[Any, ...]]:
-    """Give the last record of each chain."""
+def _heads(connection: Connection) -> list[tuple[Any, ...]]:
+    """Give the last record of each chain, in order."""
     ledger = schema.ledger
     last = (
         select(ledger.c.site, ledger.c.source, func.max(ledger.c.seq).label("seq"))
@@ -219,7 +215,7 @@ def _heads(connection: Connection) -> Iterator[tuple[Any, ...]]:
             & (ledger.c.seq == last.c.seq),
         )
     )
-    return iter(sorted(tuple(row) for row in found))
+    return sorted(tuple(row) for row in found)
 
 
 def _go_on_counting(source: Connection, target: Connection, table: Table) -> None:

@@ -22,6 +22,9 @@ from server.database import Database
 
 _MOST_ERROR: Final = 200
 
+TABLES: Final = (schema.follower, schema.target, schema.delivery, schema.announced)
+"""What followers keep where their cursors are."""
+
 _t: Final = schema.target.c
 _d: Final = schema.delivery.c
 _of_target: Final = _d.target == bindparam("of")
@@ -81,7 +84,7 @@ class Delivery:
 def prepare(database: Database) -> None:
     """Make the tables where they are missing: a file of cursors has no migrations of its own."""
     with database.writing() as connection:
-        for table in (schema.follower, schema.target, schema.delivery, schema.announced):
+        for table in TABLES:
             table.create(connection, checkfirst=True)
 
 

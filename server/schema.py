@@ -371,26 +371,36 @@ work, and takes the row out before it commits. Nobody else ever sees the row.
 """
 
 
-TIME_BANK_GUARD: Final = {
-    "sqlite": (
-        """CREATE TRIGGER time_entry_no_update BEFORE UPDATE ON time_entry
-BEGIN SELECT RAISE(ABORT, 'the time bank is append-only'); END""",
-        """CREATE TRIGGER time_entry_no_delete BEFORE DELETE ON time_entry
+def only_added_to(table: str, what: str) -> dict[str, tuple[str, ...]]:
+    """Give statements by dialect that let a purge take rows out of a table, and nobody change any.
+
+    Args:
+        table: its name.
+        what: what it is, as the error says it.
+    """
+    return {
+        "sqlite": (
+            f"""CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table}
+BEGIN SELECT RAISE(ABORT, '{what} is append-only'); END""",
+            f"""CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table}
 WHEN NOT EXISTS (SELECT 1 FROM purge_permit)
-BEGIN SELECT RAISE(ABORT, 'the time bank is append-only'); END""",
-    ),
-    "postgresql": (
-        """CREATE FUNCTION time_entry_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN SELECT RAISE(ABORT, '{what} is append-only'); END""",  # noqa: S608 (names of our own)
+        ),
+        "postgresql": (
+            f"""CREATE FUNCTION {table}_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM purge_permit) THEN RETURN OLD; END IF;
-  RAISE EXCEPTION 'the time bank is append-only' USING ERRCODE = 'integrity_constraint_violation';
-END $$""",
-        """CREATE TRIGGER time_entry_no_change BEFORE UPDATE OR DELETE ON time_entry
-FOR EACH ROW EXECUTE FUNCTION time_entry_guard()""",
-        """CREATE TRIGGER time_entry_no_truncate BEFORE TRUNCATE ON time_entry
-FOR EACH STATEMENT EXECUTE FUNCTION time_entry_guard()""",
-    ),
-}
+  RAISE EXCEPTION '{what} is append-only' USING ERRCODE = 'integrity_constraint_violation';
+END $$""",  # noqa: S608 (likewise)
+            f"""CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table}
+FOR EACH ROW EXECUTE FUNCTION {table}_guard()""",
+            f"""CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
+FOR EACH STATEMENT EXECUTE FUNCTION {table}_guard()""",
+        ),
+    }
+
+
+TIME_BANK_GUARD: Final = only_added_to("time_entry", "the time bank")
 """Statements by dialect that make the time bank append-only.
 
 A posting is corrected by another one. A purge may take out old ones, never change them.

@@ -2,11 +2,7 @@
 
 from alembic import context
 
-# Tables of other modules belong to the schema once these are loaded.
-from server import api_requests, api_tokens, calendar_addresses, looks, sessions
-from server.schema import metadata
-
-__all__ = ["api_requests", "api_tokens", "calendar_addresses", "looks", "sessions"]
+from server.tables import metadata
 
 _given = context.config.attributes
 
