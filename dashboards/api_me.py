@@ -1,17 +1,14 @@
 """The API on oneself: what is held on the member for whom a token acts, and their calendar."""
 
-import sys
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from flask import url_for
 
 from dashboards.parts import a_viewer, parts
 from server import calendar_addresses
-from server.personal import Passage, Personal, personal
-
-_EVERYTHING: Final = sys.maxsize
+from server.personal import EVERYTHING, Passage, Personal, personal
 
 
 class CardReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +121,7 @@ def visits(query: VisitsQuery) -> VisitsAnswer:
 
 def data() -> DataAnswer:
     """Give all that is held on oneself."""
-    return DataAnswer(data=msgspec.to_builtins(_own(_EVERYTHING)))
+    return DataAnswer(data=msgspec.to_builtins(_own(EVERYTHING)))
 
 
 def make_calendar() -> CalendarAnswer:

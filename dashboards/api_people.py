@@ -10,10 +10,11 @@ from access.messages import OccupancyReport
 from dashboards import words
 from dashboards.api_caller import sees_people
 from dashboards.api_place import DoorReport, door_report, occupancy
+from dashboards.looking import note_look
 from dashboards.pages_why import look_at
-from dashboards.parts import a_viewer, parts, site_id
+from dashboards.parts import parts, site_id
 from dashboards.texts import language
-from server import event_feed, looks
+from server import event_feed
 from server.board import Happening
 from server.why import Why
 
@@ -150,17 +151,7 @@ def events(query: EventsQuery) -> EventsAnswer:
 
 def roll_call(query: RollCallQuery) -> RollCallAnswer:
     """List who may be inside, by name; each look is recorded with its reason."""
-    now = parts().clock.now()
-    with parts().database.writing() as connection:
-        looks.note_look(
-            connection,
-            site=site_id(),
-            member=a_viewer().member,
-            role=a_viewer().role,
-            what="roll-call",
-            reason=_plain(query.reason),
-            at=now,
-        )
+    note_look("roll-call", _plain(query.reason))
     call = parts().reader.roll_call(site_id())
     people = [
         InsideReport(

@@ -1,6 +1,5 @@
 """Log-in and log-out, the language, and each member's own page."""
 
-import sys
 from typing import Final
 
 import msgspec
@@ -14,12 +13,11 @@ from dashboards.parts import a_viewer, parts, site, viewer
 from dashboards.texts import gettext, lazy_gettext
 from server import sessions
 from server.accounts import check_password
-from server.personal import Personal, personal
+from server.personal import EVERYTHING, Personal, personal
 
 account_pages = Blueprint("account", __name__)
 
 _SHOWN: Final = 40
-_EVERYTHING: Final = sys.maxsize
 _NOBODY: Final = lazy_gettext("E-mail or password not right.")
 
 
@@ -85,7 +83,7 @@ def own_page() -> dict[str, object]:
 @account_pages.get("/me/data.json")
 def download() -> Response:
     """Give each member all that is held on them."""
-    own = _own(_EVERYTHING)
+    own = _own(EVERYTHING)
     answer = Response(msgspec.json.format(msgspec.json.encode(own)), mimetype="application/json")
     name = gettext("my-data")
     answer.headers["Content-Disposition"] = f'attachment; filename="gardien-{name}.json"'

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from access.ids import MemberId
 from access.presence import CountError
+from dashboards.looking import note_look
 from dashboards.pages_orders import powers
 from dashboards.parts import a_viewer, parts, site, site_id, viewer
 from dashboards.texts import Later, gettext, lazy_gettext
@@ -65,17 +66,7 @@ def watch() -> str:
 @watch_pages.get("/roll-call")
 def roll_call() -> str:
     """List who may be inside, by name; each look is recorded."""
-    now = parts().clock.now()
-    with parts().database.writing() as connection:
-        looks.note_look(
-            connection,
-            site=site_id(),
-            member=a_viewer().member,
-            role=a_viewer().role,
-            what="roll-call",
-            reason=looks.DUTY,
-            at=now,
-        )
+    note_look("roll-call", looks.DUTY)
     return render_template("roll_call.html", call=parts().reader.roll_call(site_id()))
 
 

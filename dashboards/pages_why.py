@@ -7,6 +7,7 @@ from flask import Blueprint, abort, render_template
 
 from access import explain_wording
 from access.explain import Explanation
+from dashboards.looking import note_look
 from dashboards.parts import a_viewer, parts, site_id, zone
 from dashboards.texts import language
 from server import looks
@@ -43,24 +44,14 @@ def look_at(entry: int) -> Why:
 
     Blocks for the database. A refusal that there is not is told as Flask does: not found.
     """
-    looking = a_viewer()
     try:
         found = why(parts().database, parts().settings, site_id(), entry)
     except NoRefusalError:
         abort(404)
     person = found.refusal.person
-    if person is None or person.id != looking.member:
-        with parts().database.writing() as connection:
-            looks.note_look(
-                connection,
-                site=site_id(),
-                member=looking.member,
-                role=looking.role,
-                what=f"why/{entry}",
-                about=None if person is None else person.id,
-                reason=looks.REFUSAL,
-                at=parts().clock.now(),
-            )
+    whose = None if person is None else person.id
+    if whose != a_viewer().member:
+        note_look(f"why/{entry}", looks.REFUSAL, about=whose)
     return found
 
 

@@ -85,7 +85,7 @@ def holdings_of(connection: Connection, person: registry.Person) -> Holdings:
         if grant.guardian == person.id
     ]
     return Holdings(
-        personal=personal(connection, person.id, limit=_EVERYTHING),
+        personal=personal(connection, person.id),
         badges=tuple(registry.list_badges(connection, person.id)),
         tokens=badge_tokens.seen_of(connection, person.id),
         authorizations=tuple(grants),

@@ -1,5 +1,6 @@
 """What is held on one member, for that member: visits, hours and the registry's own rows."""
 
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +15,8 @@ from server.api_tokens import ApiToken, list_tokens
 from server.calendar_addresses import made_at
 from server.looks import Look, list_looks
 
-_VISITS: Final = 2_000
+EVERYTHING: Final = sys.maxsize
+"""No limit: an export is whole."""
 
 _l: Final = schema.ledger.c
 _t: Final = schema.time_entry.c
@@ -148,7 +150,7 @@ class UnknownMemberError(LookupError):
     """The registry has no such member."""
 
 
-def personal(connection: Connection, member: MemberId, limit: int = _VISITS) -> Personal:
+def personal(connection: Connection, member: MemberId, limit: int = EVERYTHING) -> Personal:
     """Gather what is held on one member. Blocks for the database.
 
     Args:
