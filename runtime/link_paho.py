@@ -241,9 +241,12 @@ class PahoLink:
         refused.loop_stop()
         with self._lock:
             if not self._is_closed and self._client is refused:
-                _log.info("the broker does not take MQTT 5; trying 3.1.1")
-                self._client = self._prepare(MQTTProtocolVersion.MQTTv311)
+                self._speak_older_version()
                 self._start(self._client)
+
+    def _speak_older_version(self) -> None:
+        _log.info("the broker does not take MQTT 5; trying 3.1.1")
+        self._client = self._prepare(MQTTProtocolVersion.MQTTv311)
 
     def _message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         _acknowledge_at_once(client)

@@ -15,7 +15,7 @@ import time
 from typing import Final
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 
 from runtime.link import Outgoing
 from runtime.link_paho import RETRY_FIRST_S, RETRY_LAST_S, PahoLink
@@ -47,6 +47,7 @@ class DrivenPahoLink(PahoLink):
         """
         self._owner = threading.get_ident()
         if self._is_outdated:
+            self._is_outdated, self._retry_at = False, 0.0
             self._speak_older_version()
         sock = self._client.socket()
         if not isinstance(sock, socket.socket):
@@ -77,11 +78,6 @@ class DrivenPahoLink(PahoLink):
 
     def _fall_back(self, refused: paho.Client) -> None:
         self._is_outdated = refused is self._client
-
-    def _speak_older_version(self) -> None:
-        _log.info("the broker does not take MQTT 5; trying 3.1.1")
-        self._is_outdated, self._retry_at = False, 0.0
-        self._client = self._prepare(MQTTProtocolVersion.MQTTv311)
 
     def _read(self, sock: socket.socket, wait_s: float) -> None:
         """Read what there is, at most so many times."""
