@@ -13,17 +13,13 @@ three alike. Ends with 1 when the answer takes more than three times the floor.
 
 import argparse
 import json
-import os
-import platform
 import queue
-import shutil
 import signal
 import socket
 import sqlite3
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -37,11 +33,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import paho.mqtt.client as paho
-import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+
+if (ROOT := str(Path(__file__).parents[2])) not in sys.path:
+    sys.path.append(ROOT)
 
 from access import topics
 from access.ids import BadgeDigest, DoorId, MemberId, SiteId
@@ -60,6 +58,7 @@ from server.gatehouse import Gatehouse
 from server.history_embedded import EmbeddedHistory
 from server.service import Inbox, Service, last_will, wishes
 from server.upgrade import upgrade
+from tests.bench.program import add_options, machine, run
 
 SITE, DOOR = SiteId("malakoff"), DoorId("main")
 MEMBERS, INSIDE = 148, 60
@@ -436,17 +435,9 @@ def program(main: Callable[..., None], *args: object) -> Iterator[None]:
         process.join()
 
 
-def machine() -> dict[str, str]:
+def here() -> dict[str, str]:
     """Say what it was measured on."""
-    return {
-        "cores": str(os.cpu_count()),
-        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        "paho-mqtt": version("paho-mqtt"),
-        "sqlalchemy": sa.__version__,
-        "mosquitto": mosquitto_version(),
-    }
+    return machine(**{"paho-mqtt": version("paho-mqtt"), "mosquitto": mosquitto_version()})
 
 
 def mosquitto_version() -> str:
@@ -459,7 +450,7 @@ def mosquitto_version() -> str:
 def told(result: Result) -> str:
     """Tell the result to people."""
     rows = [
-        ", ".join(f"{name} {value}" for name, value in machine().items()),
+        ", ".join(f"{name} {value}" for name, value in here().items()),
         f"{result.rounds} rounds of each, in {len(shares(result.rounds))} blocks, in turn",
         "",
         f"{'milliseconds':<44}{'p50':>8}{'p95':>8}{'p99':>8}",
@@ -483,7 +474,7 @@ def told(result: Result) -> str:
 def to_json(result: Result) -> str:
     """Tell the result to programs."""
     result_as_json = {
-        "machine": machine(),
+        "machine": here(),
         "rounds": result.rounds,
         "in_flight": result.in_flight,
         "milliseconds": {
@@ -503,22 +494,12 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=2000, help="of each part (default 2000)")
     parser.add_argument("--warm-up", type=int, default=200, help="rounds that do not count")
     parser.add_argument("--in-flight", type=int, default=50, help="requests at a time, at the end")
-    parser.add_argument("--folder", type=Path, help="on the disk to measure (default: temporary)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
+    add_options(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
-    options = parse_options(arguments)
-    folder = Path(tempfile.mkdtemp(prefix="gardien-bench-", dir=options.folder))
-    try:
-        result = measure(options, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    sys.stdout.write(f"{told(result)}\n")
-    if options.json is not None:
-        options.json.write_text(to_json(result))
-    return 0 if result.is_met else 1
+    return run(parse_options(arguments), measure, told, to_json)
 
 
 if __name__ == "__main__":

@@ -19,18 +19,11 @@ webhook that is told one by one: there the receiver's round trip decides.)
 
 import argparse
 import json
-import os
-import platform
-import shutil
-import sqlite3
 import statistics
 import sys
-import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import sqlalchemy as sa
 
 if (ROOT := str(Path(__file__).parents[2])) not in sys.path:
     sys.path.append(ROOT)
@@ -40,6 +33,7 @@ from tests.bench.ledger_followers import ONE_BY_ONE, FollowerRate, follow
 from tests.bench.ledger_pages import Page, look
 from tests.bench.ledger_place import DOORS, SITE, Place, found, open_place
 from tests.bench.ledger_reporting import Reporting
+from tests.bench.program import add_options, machine, run
 
 LEAST_PER_S = 5_000.0
 MOST_TIMES_SMALL = 1.3
@@ -115,17 +109,6 @@ def take_in(small: Place, large: Place, members: int, rounds: int) -> tuple[floa
     return here * 1e6, there * 1e6
 
 
-def machine() -> dict[str, str]:
-    """Say what it was measured on."""
-    return {
-        "cores": str(os.cpu_count()),
-        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        "sqlalchemy": sa.__version__,
-    }
-
-
 def told(result: Result) -> str:
     """Tell the result to people."""
     rows = [
@@ -181,22 +164,12 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--decisions", type=int, default=150, help="beside each follower (default 150)"
     )
-    parser.add_argument("--folder", type=Path, help="on the disk to measure (default: temporary)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
+    add_options(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
-    options = parse_options(arguments)
-    folder = Path(tempfile.mkdtemp(prefix="gardien-bench-", dir=options.folder))
-    try:
-        result = measure(options, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    sys.stdout.write(f"{told(result)}\n")
-    if options.json is not None:
-        options.json.write_text(to_json(result))
-    return 0 if result.is_met else 1
+    return run(parse_options(arguments), measure, told, to_json)
 
 
 if __name__ == "__main__":

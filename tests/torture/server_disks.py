@@ -22,13 +22,20 @@ from tests.torture.door_process import no_strace, strace
 from tests.torture.place import wait_for
 from tests.torture.power_cuts import memory
 from tests.torture.report import Outcome, Run, Torment
-from tests.torture.server_kills import DOORS, ERRORS, doors_of
+from tests.torture.server_kills import (
+    DOORS,
+    ERRORS,
+    PATIENCE_S,
+    Suffering,
+    doors_of,
+    rounds_of,
+    suffering,
+)
 from tests.torture.server_load import LoadDoor, crowd
 from tests.torture.server_place import ServerPlace, no_mosquitto, no_mosquitto_or_strace
 from tests.torture.server_writer import DOOR, SITE, take_in
 from tests.torture.sick_disks import fill, no_small_disk
 
-_PATIENCE_S: Final = 0.4
 _SMALL: Final = "6m"
 _LARGER: Final = "24m"
 _LOCKED_S: Final = 32.0
@@ -98,7 +105,7 @@ def _fill_disk(run: Run, disk: Path, number: int, outcome: Outcome) -> None:
     path, where = disk / "p", f"round {number}"
     with ServerPlace(path, DOORS) as place:
         place.start()
-        with crowd(place, doors_of(run, number), patience_s=_PATIENCE_S) as doors:
+        with crowd(place, doors_of(run, number), patience_s=PATIENCE_S) as doors:
             audit = Audit(doors, outcome)
             wait_for_more(doors, "all is well")
             time.sleep(dice.uniform(0, 0.5))
@@ -129,28 +136,18 @@ def _waiting(doors: list[LoadDoor]) -> int:
 def refuse_syncs(run: Run) -> Outcome:
     """Let the Nth sync of a server fail, and perhaps some after it."""
     outcome = Outcome()
-    try:
-        with ServerPlace(run.folder / "p", DOORS) as place:
-            place.start()
-            with crowd(place, doors_of(run), patience_s=_PATIENCE_S) as doors:
-                audit = Audit(doors, outcome)
-                place.kill("server")
-                place.let_go()
-                for number in range(1, run.count + 1):
-                    _refuse_syncs(run, place, doors, number, audit)
-                    outcome.rounds += 1
-                    run.done(1)
-                place.start_server()
-                place.bring_home(doors, audit, outcome)
-    except ERRORS as error:
-        outcome.failures.append(repr(error))
+    with suffering(run, outcome) as it:
+        it.place.kill("server")
+        it.place.let_go()
+        for number in rounds_of(run, outcome):
+            _refuse_syncs(it, number)
+        it.place.start_server()
     return outcome
 
 
-def _refuse_syncs(
-    run: Run, place: ServerPlace, doors: list[LoadDoor], number: int, audit: Audit
-) -> None:
-    dice, outcome = run.dice("refused", number), audit.outcome
+def _refuse_syncs(it: Suffering, number: int) -> None:
+    run, place, doors, outcome = it.run, it.place, it.doors, it.audit.outcome
+    dice = run.dice("refused", number)
     first = 10 + (number * 7) % _SYNCS
     until = dice.choice([f"{first}", f"{first}..{first + 5}", f"{first}+"])
     where, log = f"round {number}, syncs {until} fail", run.folder / "strace.log"
@@ -165,7 +162,7 @@ def _refuse_syncs(
             wait_for_more(doors, "it goes on by itself")
     outcome.count("syncs refused", len(re.findall("INJECTED", log.read_text())))
     place.kill("server")
-    place.look_at_copy(audit, where)
+    place.look_at_copy(it.audit, where)
 
 
 # Syncs that fail, and then the power.
@@ -232,24 +229,14 @@ def lock_databases(run: Run) -> Outcome:
     """Let another program hold the database for longer than anybody waits for it."""
     outcome = Outcome()
     held_s = _LOCKED_S if run.count >= LOCKED.full else _LOCKED_FEW_S
-    try:
-        with ServerPlace(run.folder / "p", DOORS) as place:
-            place.start()
-            with crowd(place, doors_of(run), patience_s=_PATIENCE_S) as doors:
-                audit = Audit(doors, outcome)
-                for number in range(1, run.count + 1):
-                    _lock(place, doors, f"round {number}", held_s, audit)
-                    outcome.rounds += 1
-                    run.done(1)
-                place.bring_home(doors, audit, outcome)
-    except ERRORS as error:
-        outcome.failures.append(repr(error))
+    with suffering(run, outcome) as it:
+        for number in rounds_of(run, outcome):
+            _lock(it, f"round {number}", held_s)
     return outcome
 
 
-def _lock(
-    place: ServerPlace, doors: list[LoadDoor], where: str, held_s: float, audit: Audit
-) -> None:
+def _lock(it: Suffering, where: str, held_s: float) -> None:
+    place, doors, audit = it.place, it.doors, it.audit
     wait_for_more(doors, "all is well")
     other = sqlite3.connect(place.path / "gardien.db", isolation_level=None, timeout=30)
     with contextlib.closing(other):

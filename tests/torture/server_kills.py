@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,7 +29,7 @@ DOORS: Final = ("d1", "d2", "d3")
 ERRORS: Final = (NotSoError, ChainError, DatabaseError, sqlite3.Error, OSError)
 """What a round may end with that failed."""
 
-_PATIENCE_S: Final = 0.4
+PATIENCE_S: Final = 0.4
 """Doors decide by themselves sooner than real ones: more happens."""
 
 _LONGEST_S: Final = 3.0
@@ -59,7 +59,7 @@ class Victim:
         dice = doors_of(self.run, self.number)
         try:
             self.place.start()
-            with crowd(self.place, dice, patience_s=_PATIENCE_S) as doors:
+            with crowd(self.place, dice, patience_s=PATIENCE_S) as doors:
                 self._kill(self.place, doors, rounds)
         except ERRORS as error:
             self.outcome.failures.append(f"place {self.number}: {error!r}")
@@ -127,33 +127,68 @@ def kill_servers(run: Run) -> Outcome:
     return outcome
 
 
+# One place that suffers in many rounds.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suffering:
+    """One place while it is hurt.
+
+    Attributes:
+        audit: compares the doors with the ledger; has the outcome.
+    """
+
+    run: Run
+    place: ServerPlace
+    doors: list[LoadDoor]
+    audit: Audit
+
+
+@contextmanager
+def suffering(run: Run, outcome: Outcome, *, database: str = "") -> Iterator[Suffering]:
+    """Give a place with people at its doors; when the block ends well, all hand in what they have.
+
+    Args:
+        run: of the torment.
+        outcome: takes what fails, here and in the block.
+        database: a SQLAlchemy URL; empty for SQLite.
+    """
+    try:
+        with ServerPlace(run.folder / "p", DOORS, database=database) as place:
+            place.start()
+            with crowd(place, doors_of(run), patience_s=PATIENCE_S) as doors:
+                audit = Audit(doors, outcome)
+                yield Suffering(run=run, place=place, doors=doors, audit=audit)
+                place.bring_home(doors, audit, outcome)
+    except ERRORS as error:
+        outcome.failures.append(repr(error))
+
+
+def rounds_of(run: Run, outcome: Outcome) -> Iterator[int]:
+    """Count the rounds: each is done when the next one is asked for."""
+    for number in range(1, run.count + 1):
+        yield number
+        outcome.rounds += 1
+        run.done(1)
+
+
 # The broker.
 
 
 def hurt_brokers(run: Run) -> Outcome:
     """Kill the broker, let it forget its sessions, or have it keep what a server does not read."""
     outcome = Outcome()
-    try:
-        with ServerPlace(run.folder / "p", DOORS) as place:
-            place.start()
-            with crowd(place, doors_of(run), patience_s=_PATIENCE_S) as doors:
-                audit = Audit(doors, outcome)
-                for number in range(1, run.count + 1):
-                    _hurt_broker(run, place, doors, number, outcome)
-                    audit.look(place.inside.database, f"round {number}")
-                    outcome.rounds += 1
-                    run.done(1)
-                place.bring_home(doors, audit, outcome)
-    except ERRORS as error:
-        outcome.failures.append(repr(error))
+    with suffering(run, outcome) as it:
+        for number in rounds_of(run, outcome):
+            _hurt_broker(it, number)
+            it.audit.look(it.place.inside.database, f"round {number}")
     return outcome
 
 
-def _hurt_broker(
-    run: Run, place: ServerPlace, doors: list[LoadDoor], number: int, outcome: Outcome
-) -> None:
+def _hurt_broker(it: Suffering, number: int) -> None:
     """Kill it; every second one forgets; of ten the second one is flooded first."""
-    dice = run.dice("broker", number)
+    place, doors, outcome = it.place, it.doors, it.audit.outcome
+    dice = it.run.dice("broker", number)
     if number % 10 == 2:
         _flood(place, doors, outcome)
     time.sleep(dice.uniform(0, 1.0))

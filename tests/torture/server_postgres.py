@@ -22,11 +22,9 @@ from tests.torture.audit import Audit
 from tests.torture.place import wait_for
 from tests.torture.report import Outcome, Run, Torment
 from tests.torture.server_disks import wait_for_more
-from tests.torture.server_kills import DOORS, ERRORS, doors_of
-from tests.torture.server_load import crowd
+from tests.torture.server_kills import ERRORS, Suffering, rounds_of, suffering
 from tests.torture.server_place import ServerPlace, no_mosquitto
 
-_PATIENCE_S: Final = 0.4
 _SETTINGS: Final = (
     "listen_addresses=",
     "unix_socket_directories={folder}",
@@ -122,28 +120,24 @@ def stop_databases(run: Run) -> Outcome:
     """Stop PostgreSQL under a busy server, and start it again."""
     outcome = Outcome()
     try:
-        with (
-            _cluster() as cluster,
-            ServerPlace(run.folder / "p", DOORS, database=cluster.url) as place,
-        ):
-            place.start()
-            with crowd(place, doors_of(run), patience_s=_PATIENCE_S) as doors:
-                audit = Audit(doors, outcome)
-                for number in range(1, run.count + 1):
-                    dice, where = run.dice("postgres", number), f"round {number}"
-                    time.sleep(dice.uniform(0, 1.0))
-                    cluster.stop_at_once()
-                    time.sleep(dice.uniform(0, 0.5))
-                    cluster.start()
-                    wait_for_more(doors, "it goes on by itself")
-                    outcome.check(where, "the server died", is_so=place.is_alive("server"))
-                    _look(place, audit, where)
-                    outcome.rounds += 1
-                    run.done(1)
-                place.bring_home(doors, audit, outcome)
+        with _cluster() as cluster, suffering(run, outcome, database=cluster.url) as it:
+            for number in rounds_of(run, outcome):
+                _stop_database(it, cluster, number)
     except ERRORS as error:
         outcome.failures.append(repr(error))
     return outcome
+
+
+def _stop_database(it: Suffering, cluster: Postgres, number: int) -> None:
+    dice, where = it.run.dice("postgres", number), f"round {number}"
+    time.sleep(dice.uniform(0, 1.0))
+    cluster.stop_at_once()
+    time.sleep(dice.uniform(0, 0.5))
+    cluster.start()
+    wait_for_more(it.doors, "it goes on by itself")
+    is_alive = it.place.is_alive("server")
+    it.audit.outcome.check(where, "the server died", is_so=is_alive)
+    _look(it.place, it.audit, where)
 
 
 def _look(place: ServerPlace, audit: Audit, where: str) -> None:
