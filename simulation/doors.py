@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from access.ids import DoorId, RequestId, SiteId
 from access.model import Reader
@@ -16,12 +16,13 @@ from access.snapshot import Verify
 from edge.condition import Rules
 from edge.door import Door
 from edge.events import ContactChanged, ExitButton, Started, Stopping, Tick
-from edge.mailbox import Mailbox
+from edge.mailbox import Mail, Mailbox
 from edge.memory import recall
 from edge.ports import Signal
 from edge.postroom import STATE_EVERY_S, last_will
 from edge.presentation import CardRead
 from edge.unit import DoorUnit, Happening
+from runtime.link import Incoming
 from simulation.clocks import EPOCH, NodeClock
 from simulation.disk import Platter, PowerCutError, SimulatedOutbox
 from simulation.invariants import Witness
@@ -36,6 +37,7 @@ that happens in a simulation.
 """
 
 _MOST_TURNS: Final = 10_000
+_MOST_SNAPSHOTS: Final = 16
 _UNSAVED_S: Final = 1.0
 _VERSION: Final = "simulated"
 
@@ -135,6 +137,24 @@ class SimulatedUnit(DoorUnit):
         return min((due for due in dues if due is not None), default=None)
 
 
+class SimulatedMailbox(Mailbox):
+    """The real mailbox; a snapshot that one door has checked and read is not read anew by others.
+
+    The bytes are the same, the key is the same, and what they say is never changed.
+    """
+
+    _read_before: ClassVar[dict[tuple[Verify, bytes, bool], Mail]] = {}
+
+    def _policy(self, message: Incoming) -> Mail:
+        known = (self.verify, message.payload, message.is_retained)
+        if known not in self._read_before:
+            mail = super()._policy(message)
+            if len(self._read_before) >= _MOST_SNAPSHOTS:
+                self._read_before.clear()
+            self._read_before[known] = mail
+        return self._read_before[known]
+
+
 @dataclass(slots=True, kw_only=True)
 class DoorNode:
     """One door: its unit, its disk, its wires, its leaf.
@@ -206,7 +226,7 @@ class DoorNode:
             outbox=outbox,
             lock=self.lock,
             signals=SimulatedSignals(self._shown),
-            mailbox=Mailbox(site=self.site, door=self.id, verify=self.verify),
+            mailbox=SimulatedMailbox(site=self.site, door=self.id, verify=self.verify),
             badge_key=self.badge_key,
             clock=self.clock,
             version=_VERSION,

@@ -191,7 +191,8 @@ class Witness:
         seen.waits = waits
         seen.policy, seen.is_held = rules.policy, rules.is_held
         self._holds(door, seen, rules)
-        seen.taps = [t for t in seen.taps if t.at_s > self.world.now_s - _KEPT_S]
+        if seen.taps and seen.taps[0].at_s <= self.world.now_s - _KEPT_S:
+            seen.taps = [t for t in seen.taps if t.at_s > self.world.now_s - _KEPT_S]
         if wrong is not None:
             self.world.count("fault_in_turn")
             if "refuses" not in wrong and "holds" not in wrong:

@@ -26,7 +26,7 @@ from server.effects import (
     SetAside,
     WaitingOrder,
 )
-from server.events import Asked, DeskEvent, Event, OrderLapsed
+from server.events import Asked, DeskEvent, DoorSaid, Event, OrderLapsed
 from server.gate import Gate
 from server.gatehouse import Gatehouse
 from server.service import ONLINE_EVERY_S, QUEUE_SIZE, Inbox, Service, last_will, wishes
@@ -185,6 +185,9 @@ class SimulatedGatehouse(Gatehouse):
     def _handle(self, site: SiteId, events: Sequence[Event], now: datetime) -> list[Effect]:
         if self._policy is None or not all(isinstance(event, Asked) for event in events):
             self._policy = self._policy_of(site)
+        if self._books.is_refusing and all(isinstance(event, DoorSaid) for event in events):
+            # What is tried again each half second, in vain, need not be worked out each time.
+            self._books.commit((), self._state, now)
         gate = Gate(self._policy, self._state_now())
         answers = self._earlier(events)
         effects: list[Effect] = []

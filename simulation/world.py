@@ -42,6 +42,7 @@ class World:
     def __init__(self, seed: int, start: datetime) -> None:
         self.seed, self.start = seed, start
         self.now_s = 0.0
+        self._shown_s, self._shown = 0.0, start
         self.trace: list[Happened] = []
         self.counts: Counter[str] = Counter()
         self.steps = 0
@@ -52,7 +53,9 @@ class World:
     @property
     def now(self) -> datetime:
         """The true time, UTC."""
-        return self.start + timedelta(seconds=self.now_s)
+        if self._shown_s != self.now_s:
+            self._shown_s, self._shown = self.now_s, self.start + timedelta(seconds=self.now_s)
+        return self._shown
 
     def chance(self, name: str) -> Random:
         """Give a stream of chance of its own, so that one part does not disturb another."""
