@@ -5,6 +5,7 @@ or getting them back, never moves the lock.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Final, Literal
 
 from access.ids import BadgeDigest, RequestId
@@ -228,7 +229,8 @@ class Door:
                 self._is_link_up, self._is_server_online = is_up, True
             case ServerSeen():
                 self._is_server_online = event.is_online
-                self._hear_time(event, now)
+                if event.at is not None:
+                    self._learn_time(event.at, now, is_fresh=event.is_fresh)
             case PolicyReceived():
                 yield from self._learn_policy(event, now)
 
@@ -255,6 +257,8 @@ class Door:
     def _start(self, event: Started, now: Moment) -> Iterator[Effect]:
         lost = {"lost_outbox": event.lost_outbox} if event.lost_outbox is not None else {}
         yield note("unit.started", now, version=event.version, **lost)
+        if self._policy is not None:
+            self._time.read(self._policy.issued, now)
         if self._was_held:
             yield from self._entrance.passage_was_cut(now)
         if event.is_open:
@@ -325,7 +329,13 @@ class Door:
         yield to_record(verdict, now)
         yield from self._counters.learn(verdict.badge, verdict.token)
         if verdict.reader is Reader.IN:
-            yield from self._knowledge.learn(verdict, self._policy, self._rules.door, now)
+            yield from self._knowledge.learn(
+                verdict,
+                self._policy,
+                self._rules.door,
+                now,
+                is_clock_trusted=self._time.is_trusted,
+            )
         else:
             yield from self._knowledge.left(verdict.member, now)
         if not verdict.granted:
@@ -370,17 +380,14 @@ class Door:
         self._policy = policy
         yield from self._counters.forget_others(policy)
         self._time.raise_floor(policy.issued)
-        if event.is_fresh:
-            self._time.hear(policy.issued, now)
+        self._learn_time(policy.issued, now, is_fresh=event.is_fresh)
         yield PublishState()
 
-    def _hear_time(self, event: ServerSeen, now: Moment) -> None:
-        if event.at is None:
-            return
-        if event.is_fresh:
-            self._time.hear(event.at, now)
+    def _learn_time(self, server_at: datetime, now: Moment, *, is_fresh: bool) -> None:
+        if is_fresh:
+            self._time.hear(server_at, now)
         else:
-            self._time.raise_floor(event.at)
+            self._time.read(server_at, now)
 
     def _asked(self, event: BadgeRead, now: Moment) -> Asked:
         is_enrolled = self._enrolling.is_for(event.enrolled) and event.enrolled is not None

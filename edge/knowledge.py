@@ -56,13 +56,23 @@ class WatchKnowledge:
         return self.watch
 
     def learn(
-        self, verdict: Verdict, policy: Policy | None, door: DoorId, now: Moment
+        self,
+        verdict: Verdict,
+        policy: Policy | None,
+        door: DoorId,
+        now: Moment,
+        *,
+        is_clock_trusted: bool,
     ) -> Iterator[Effect]:
-        """Learn from an answer, the server's or one's own."""
+        """Learn from an answer, the server's or one's own.
+
+        With a clock in doubt nobody can tell which authorization is behind a watch that is heard
+        of, nor how long it runs: the door, once alone, does as if there were none.
+        """
         if verdict.opens_under is not None:
             yield from self._open(verdict, verdict.opens_under, policy, door, now)
         elif not verdict.is_offline:
-            yield from self._hear(verdict, policy, door, now)
+            yield from self._hear(verdict, policy if is_clock_trusted else None, door, now)
 
     def confirm(self, watch_id: WatchId) -> Iterator[Effect]:
         """The door was opened after the grant that opened the watch."""
@@ -137,6 +147,8 @@ class WatchKnowledge:
             yield from self._set(start_closing(self.watch, now.at))
         elif verdict.watch is not None and policy is not None:
             yield from self._hear_of(verdict.watch, verdict, policy, door, now)
+        elif self.watch is not None and verdict.watch not in {None, self.watch.id}:
+            yield from self._set(None)
 
     def _hear_of(
         self, watch_id: WatchId, verdict: Verdict, policy: Policy, door: DoorId, now: Moment

@@ -6,11 +6,12 @@ time meanwhile. The server's word, sent just now, settles it; nothing else does,
 what a clock that is slow stamps on records would vouch for it otherwise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from edge.events import Moment
+from edge.server_time import ServerTime
 
 KEPT_AS: Final = "clock_doubt"
 TOLERANCE: Final = timedelta(minutes=1)
@@ -35,6 +36,7 @@ class Timekeeping:
     last: Moment | None = None
     doubt: str | None = None
     ahead_ms: int | None = None
+    _server: ServerTime = field(default_factory=ServerTime)
 
     @property
     def is_trusted(self) -> bool:
@@ -51,8 +53,18 @@ class Timekeeping:
         """Learn of a time that has passed."""
         self.floor = at if self.floor is None else max(self.floor, at)
 
+    def read(self, server_at: datetime, now: Moment) -> None:
+        """Read a time that the server told once, and that was kept: it has passed."""
+        self.raise_floor(server_at)
+        self._server.read(server_at, now.mono)
+
     def hear(self, server_at: datetime, now: Moment) -> None:
-        """Hear the server's time, sent just now: it confirms the clock, or contradicts it."""
+        """Hear the server's time: if it was sent just now, it confirms the clock or contradicts it.
+
+        A clock that may leap does so at the server, too: there each word counts.
+        """
+        if not self._server.hear(server_at, now.mono) and not self.may_leap:
+            return
         off = now.at - server_at
         self.ahead_ms = round(off / timedelta(milliseconds=1))
         if abs(off) > TOLERANCE and not self.may_leap:

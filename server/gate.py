@@ -16,7 +16,7 @@ from access.messages import AccessDecision, InvalidMessageError, Record, to_reco
 from access.model import Policy, Reader
 from access.policy import Decision, Reason, Request, State, Token, UnknownDoorError, decide
 from access.wording import DEFAULT_LANGUAGE, message
-from server import copies, desk, health, ordering, passages, silence, watching
+from server import copies, desk, health, lateness, ordering, passages, silence, watching
 from server.effects import Acknowledge, Answer, Effect, Keep, SetAside
 from server.events import (
     Asked,
@@ -122,6 +122,8 @@ class Gate:
 
     def _decide(self, turn: Turn, event: Asked) -> None:
         request = event.request
+        if lateness.is_late(turn, event):
+            return
         judged = copies.judge(turn, self._tokens, event)
         asked = _to_request(event, turn.now, judged.token)
         decision = decide(turn.policy, self._situation(), asked)

@@ -43,7 +43,9 @@ from server.state import SiteState, from_json, to_json
 
 _log = logging.getLogger(__name__)
 
-_TRIES: Final = 5
+_TRIES: Final = 20
+"""How often a turn is done anew when another process was faster: with two at once, five ran out."""
+
 _KEPT: Final = Keep | SetAside | Credit | KeepToken | SuspendBadge | DropOrder
 
 PolicyOf = Callable[[SiteId], Policy]
@@ -166,11 +168,19 @@ class Gatehouse:
 
         That is where all that happens are requests. Each decision writes the state and its
         request's id: the first fails if the state is outdated, the second if it has been decided
-        before. So a request takes two statements and no reading.
+        before. So a request takes two statements and no reading. Of one that its door has settled
+        by itself, the database says whether it was decided as well.
         """
-        if all(isinstance(event, Asked) for event in events):
-            return self._remembered.get(site)
-        return None
+        remembered = self._remembered.get(site)
+        if remembered is None:
+            return None
+        doors = remembered.state.doors
+        is_new = all(
+            isinstance(event, Asked)
+            and (event.door not in doors or event.request.id not in doors[event.door].settled)
+            for event in events
+        )
+        return remembered if is_new else None
 
     def _recall(self, connection: Connection, site: SiteId) -> _Remembered:
         """Give what is remembered, read anew if another process has acted since."""

@@ -12,7 +12,7 @@ from access.ids import BadgeDigest, DoorId, MemberId, RequestId, WatchId
 from access.messages import Record
 from access.passing import OPENED_LATE
 from access.watch import Watch, watch_id_of
-from server import watching
+from server import lateness, watching
 from server.state import DoorTrack, Grant
 from server.turn import Turn
 
@@ -84,7 +84,21 @@ def member_of(turn: Turn, record: Record) -> MemberId | None:
     return badge.member if badge is not None else None
 
 
+def _denied(turn: Turn, door: DoorId, track: DoorTrack, record: Record) -> None:
+    """The door refused somebody; a watch that was opened on that request never was."""
+    del door
+    lateness.settle(turn, track, record)
+    watch, request = turn.state.watch, record.data.get("request")
+    if (
+        watch is not None
+        and isinstance(request, str)
+        and watch.id == watch_id_of(RequestId(request))
+    ):
+        watching.lapse(turn, record.time)
+
+
 def _granted(turn: Turn, door: DoorId, track: DoorTrack, record: Record) -> None:
+    lateness.settle(turn, track, record)
     member = member_of(turn, record)
     if record.data.get("reader") == "out":
         track.is_left_by_badge = True
@@ -209,6 +223,7 @@ def _passage(turn: Turn, door: DoorId, track: DoorTrack, record: Record) -> None
 _Step = Callable[[Turn, DoorId, DoorTrack, Record], None]
 
 _STEPS: Final[dict[str, _Step]] = {
+    "gardien.access.denied": _denied,
     "gardien.access.granted": _granted,
     "gardien.door.opened": _opened,
     "gardien.door.closed": _closed,

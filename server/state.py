@@ -72,6 +72,7 @@ class DoorTrack:
         heard_at: when it was last heard of.
         is_silent: whether it has been told that it is silent.
         last_at: when its last record happened, as far as can be.
+        settled: the last requests of guardians that it has settled by itself, newest last.
         order: the last order that it was given.
         passage: the last order to hold it, or to hold it no more.
     """
@@ -87,6 +88,7 @@ class DoorTrack:
     heard_at: datetime | None = None
     is_silent: bool = False
     last_at: datetime | None = None
+    settled: tuple[RequestId, ...] = ()
     order: OrderTrack | None = None
     passage: OrderTrack | None = None
 

@@ -181,7 +181,8 @@ class Witness:
         if isinstance(happening, CardRead):
             badge = digest(happening.uid, BADGE_KEY)
             for tap in seen.taps:
-                if tap.taken_s is None and tap.badge == badge:
+                # What a unit had not taken up when it lost its power, it never does.
+                if tap.taken_s is None and tap.badge == badge and tap.boots == seen.boots:
                     tap.taken_s = self.world.now_s
                     break
 

@@ -869,6 +869,44 @@ def test_a_clock_that_was_behind_is_in_doubt_when_it_has_caught_up() -> None:
     assert alone(s.at, NOMAD, s)["reason"] == "no_guardian"
 
 
+def test_an_old_word_of_the_servers_time_told_again_vouches_for_no_clock() -> None:
+    """Seed 96 of the simulated weeks: what was in flight in a cut was sent again an hour later."""
+    s = stage().online()
+    word = ServerSeen(is_online=True, at=NOON + timedelta(hours=1), is_fresh=True)
+    s.do(word)
+    s.wait(3600)
+    s.do(word)
+    assert s.at == word.at
+    s.do(LinkChanged(is_up=False))
+    assert alone(s.at, NOMAD, s)["reason"] == "no_guardian"
+
+
+def test_a_policy_told_again_vouches_for_no_clock() -> None:
+    s = stage(NOON - timedelta(hours=1)).online()
+    s.do(Started(version="1"))
+    s.wait(3600)
+    s.do(PolicyReceived(policy=policy(), is_fresh=True))
+    s.do(LinkChanged(is_up=False))
+    assert alone(s.at, NOMAD, s)["reason"] == "no_guardian"
+
+
+def test_a_watch_that_is_heard_of_with_a_clock_in_doubt_is_not_relied_on() -> None:
+    """Seed 418 of the simulated weeks: an hour behind, the watch seemed to run an hour longer."""
+    s = stage(at=EVENING).online()
+    s.do(ServerSeen(is_online=True, at=EVENING + timedelta(hours=1), is_fresh=True))
+    s.do(granted(s.ask(), reason="watch", watch="a" * 32))
+    s.do(LinkChanged(is_up=False))
+    assert alone(s.at, OTHER, s)["reason"] == "no_guardian"
+
+
+def test_with_a_clock_in_doubt_another_watch_ends_the_one_that_was_known() -> None:
+    s = heard("watch", who=NOMAD, name="nora").online()
+    s.do(ServerSeen(is_online=True, at=s.at + timedelta(hours=1), is_fresh=True))
+    s.do(granted(s.ask(), reason="watch", watch="b" * 32))
+    s.do(LinkChanged(is_up=False))
+    assert alone(s.at, OTHER, s)["reason"] == "no_guardian"
+
+
 def test_a_small_step_of_the_clock_is_no_news() -> None:
     s = stage()
     s.do(Tick())
