@@ -105,6 +105,13 @@ class DoorProcess:
         """Whether the unit runs."""
         return self.process is not None and self.process.poll() is None
 
+    def has_ended(self, within_s: float) -> bool:
+        """Say whether the unit ends within so many seconds, by itself; blocks until it has."""
+        if self.process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(within_s)
+        return not self.is_alive
+
     def kill(self) -> int:
         """Kill it with -9, unless it has died; gives its exit status."""
         process, self.process = self.process, None
