@@ -8,7 +8,8 @@ from flask import url_for
 
 from dashboards.parts import a_viewer, parts
 from server import calendar_addresses
-from server.personal import EVERYTHING, Passage, Personal, personal
+from server.holdings import holdings_of
+from server.personal import Passage, Personal, personal
 
 
 class CardReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +67,7 @@ class VisitsQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is held on the member, as it is kept."""
+    """All that is held on the member, as it is kept, without other people."""
 
     data: dict[str, Any]
 
@@ -90,12 +91,12 @@ def me() -> MeAnswer:
     cards = [
         CardReport(
             label=card.label,
-            status=card.status,
-            level=card.level,
+            status=card.status.value,
+            level=card.level.value,
             assigned_at=card.assigned_at,
-            until=card.until,
+            until=card.validity.until,
         )
-        for card in own.cards
+        for card in own.badges
     ]
     return MeAnswer(
         id=own.id,
@@ -121,7 +122,9 @@ def visits(query: VisitsQuery) -> VisitsAnswer:
 
 def data() -> DataAnswer:
     """Give all that is held on oneself."""
-    return DataAnswer(data=msgspec.to_builtins(_own(EVERYTHING)))
+    with parts().database.reading() as connection:
+        held = holdings_of(connection, a_viewer().member)
+    return DataAnswer(data=msgspec.to_builtins(held))
 
 
 def make_calendar() -> CalendarAnswer:

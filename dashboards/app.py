@@ -26,6 +26,7 @@ from dashboards.pages_alerts import alert_pages
 from dashboards.pages_board import board_pages
 from dashboards.pages_calendar import calendar_pages
 from dashboards.pages_demo import demo_pages
+from dashboards.pages_held import held_pages
 from dashboards.pages_hours import hours_pages
 from dashboards.pages_orders import orders_pages
 from dashboards.pages_privacy import privacy_pages
@@ -54,6 +55,7 @@ _PAGES: Final = (
     orders_pages,
     why_pages,
     account_pages,
+    held_pages,
     hours_pages,
     calendar_pages,
     demo_pages,
@@ -186,6 +188,7 @@ def _dress(app: Flask) -> None:
         own = () if looking is None else looking.sites
         return {
             "site": g.get("site") or found.settings.sites[0],
+            "site_names": {one.id: one.name for one in found.settings.sites},
             "own_sites": [found.sites[one] for one in own],
             "now": found.clock.now(),
             "is_demo": found.demo is not None,

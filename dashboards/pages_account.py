@@ -2,18 +2,17 @@
 
 from typing import Final
 
-import msgspec
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask import session as browser_session
 from werkzeug.wrappers import Response
 
 from dashboards.guard import cookie_name
 from dashboards.languages import COOKIE, LANGUAGES, ONE_YEAR_S
-from dashboards.parts import a_viewer, parts, site, viewer
-from dashboards.texts import gettext, lazy_gettext
+from dashboards.parts import a_viewer, door_names, parts, site, viewer
+from dashboards.texts import lazy_gettext
 from server import sessions
 from server.accounts import check_password
-from server.personal import EVERYTHING, Personal, personal
+from server.personal import Personal, personal
 
 account_pages = Blueprint("account", __name__)
 
@@ -77,26 +76,12 @@ def me() -> str:
 
 def own_page() -> dict[str, object]:
     """Give what the viewer's own page shows, for its template."""
-    return {"me": _own(_SHOWN), "doors": _door_names(), "keep_days": site().keep_days}
+    return {"me": _own(), "doors": door_names(), "keep_days": site().keep_days}
 
 
-@account_pages.get("/me/data.json")
-def download() -> Response:
-    """Give each member all that is held on them."""
-    own = _own(EVERYTHING)
-    answer = Response(msgspec.json.format(msgspec.json.encode(own)), mimetype="application/json")
-    name = gettext("my-data")
-    answer.headers["Content-Disposition"] = f'attachment; filename="gardien-{name}.json"'
-    return answer
-
-
-def _own(limit: int) -> Personal:
+def _own() -> Personal:
     with parts().database.reading() as connection:
-        return personal(connection, a_viewer().member, limit)
-
-
-def _door_names() -> dict[tuple[str, str], str]:
-    return {(s.id, door.id): door.name for s in parts().settings.sites for door in s.doors}
+        return personal(connection, a_viewer().member, _SHOWN)
 
 
 def _inside(target: str | None) -> str:

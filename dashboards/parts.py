@@ -148,3 +148,8 @@ def site_id() -> SiteId:
 def zone() -> ZoneInfo:
     """Give the time zone of the site that the page is about."""
     return ZoneInfo(site().zone)
+
+
+def door_names() -> dict[tuple[str, str], str]:
+    """Give the name of each door, by its site and its id."""
+    return {(one.id, door.id): door.name for one in parts().settings.sites for door in one.doors}

@@ -23,10 +23,14 @@ KIND: Final = "ledger.forgotten"
 """What the server records when it has taken persons out of other records."""
 
 _VOUCHED: Final = "vouched"
-_NAMES: Final = frozenset(
+NAMES: Final = frozenset(
     {"member", "badge", "token", "guardian", "by", "from", "to", "authorization", "name", "email"}
 )
-_GATHERS: Final = frozenset({"members", "inside", "minutes"})
+"""Keys that name one person, or a badge, or what leads to them."""
+
+GATHERS: Final = frozenset({"members", "inside", "minutes"})
+"""Keys that name several: in a list, or as the keys of an object."""
+
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -156,11 +160,11 @@ def _has_unknown_badge(member: MemberId | None, record: Json) -> bool:
 
 
 def _left(key: str, value: object) -> object:
-    if key in _NAMES:
+    if key in NAMES:
         return None
-    if key in _GATHERS and value and isinstance(value, list):
+    if key in GATHERS and value and isinstance(value, list):
         return len(value)
-    if key in _GATHERS and value and isinstance(value, dict):
+    if key in GATHERS and value and isinstance(value, dict):
         return sum(part for part in value.values() if isinstance(part, int))
     if isinstance(value, dict):
         return {inner: _left(inner, part) for inner, part in value.items()}

@@ -1,4 +1,7 @@
-"""What is held on one member, for that member: visits, hours and the registry's own rows."""
+"""What is held on one member, for their own page: visits, hours and the registry's own rows.
+
+All of it is in `server.holdings`.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from server import schema
 from server.api_tokens import ApiToken, list_tokens
 from server.calendar_addresses import made_at
 from server.looks import Look, list_looks
+from server.registry import BadgeRecord, list_badges
 
 EVERYTHING: Final = sys.maxsize
 """No limit: an export is whole."""
@@ -30,14 +34,14 @@ _select_minutes: Final = select(func.coalesce(func.sum(_t.minutes), 0)).where(
     _t.member == bindparam("member")
 )
 _select_hours: Final = (
-    select(_t.site, _t.minutes, _t.cause, _t.at)
+    select(_t.site, _t.minutes, _t.cause, _t.at, _t.watch, _t.month, _t.reason)
     .where(_t.member == bindparam("member"))
     .order_by(_t.at.desc())
     .limit(bindparam("limit"))
 )
 _p: Final = schema.presence_month.c
 _select_presence: Final = (
-    select(_p.site, _p.month, _p.present_us)
+    select(_p.site, _p.month, _p.present_us, _p.inside_at)
     .where(_p.member == bindparam("member"))
     .order_by(_p.site, _p.month)
 )
@@ -67,32 +71,35 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hours:
-    """One entry of the member's time bank: minutes earned above zero, spent below."""
+    """One entry of the member's time bank: minutes earned above zero, spent below.
+
+    Attributes:
+        watch: that earned them, if one did.
+        month: whose presence they were spent against, if they were.
+        reason: in words, where the desk wrote one.
+    """
 
     site: SiteId
     minutes: int
     cause: str
     at: datetime
+    watch: str | None
+    month: str | None
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """How long the member was inside in a month, of what the ledger has forgotten since."""
+    """How long the member was inside in a month, of what the ledger has forgotten since.
+
+    Attributes:
+        inside_at: they were inside when the count ended then; None where they were not.
+    """
 
     site: SiteId
     month: str
     minutes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """One badge, without its digest: that is a secret of the place, not of the member."""
-
-    label: str | None
-    status: str
-    level: int
-    assigned_at: datetime
-    until: datetime | None
+    inside_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,16 +120,16 @@ class LookAtMe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Personal:
-    """All that is held on one member.
+    """What a member's own page shows.
 
     Attributes:
+        created: when they were added.
         passages: newest first.
         minutes: what the time bank holds for them.
         presence: kept for the time bank, by month.
         calendar_address_since: when the secret address of their calendar was made, if it was.
         api_tokens: with which programs act for them, without what those are secret for.
         looks: who looked at their records, newest first: by role, not by name.
-        records: all ledger entries with them in it, as they are kept, newest first.
     """
 
     id: MemberId
@@ -133,9 +140,10 @@ class Personal:
     status: str
     since: datetime | None
     until: datetime | None
+    created: datetime
     is_guardian: bool
     sites: tuple[str, ...]
-    cards: tuple[Card, ...]
+    badges: tuple[BadgeRecord, ...]
     passages: tuple[Passage, ...]
     minutes: int
     hours: tuple[Hours, ...]
@@ -143,7 +151,6 @@ class Personal:
     calendar_address_since: datetime | None
     api_tokens: tuple[ApiToken, ...]
     looks: tuple[LookAtMe, ...]
-    records: tuple[dict[str, Any], ...]
 
 
 class UnknownMemberError(LookupError):
@@ -151,7 +158,7 @@ class UnknownMemberError(LookupError):
 
 
 def personal(connection: Connection, member: MemberId, limit: int = EVERYTHING) -> Personal:
-    """Gather what is held on one member. Blocks for the database.
+    """Gather what a member's own page shows. Blocks for the database.
 
     Args:
         connection: of a transaction.
@@ -180,23 +187,36 @@ def personal(connection: Connection, member: MemberId, limit: int = EVERYTHING) 
         status=row.status,
         since=row.since,
         until=row.until,
+        created=row.created,
         is_guardian=row.is_guardian,
         sites=_sites(connection, member),
-        cards=_cards(connection, member),
+        badges=tuple(list_badges(connection, member)),
         passages=tuple(passage for passage in passages if passage is not None),
         minutes=int(connection.execute(_select_minutes, {"member": member}).scalar_one()),
         hours=tuple(
-            Hours(site=SiteId(h.site), minutes=h.minutes, cause=h.cause, at=h.at)
-            for h in connection.execute(_select_hours, of)
+            Hours(
+                site=SiteId(row.site),
+                minutes=row.minutes,
+                cause=row.cause,
+                at=row.at,
+                watch=row.watch,
+                month=row.month,
+                reason=row.reason,
+            )
+            for row in connection.execute(_select_hours, of)
         ),
         presence=tuple(
-            Presence(site=SiteId(p.site), month=p.month, minutes=p.present_us // _MINUTE_US)
-            for p in connection.execute(_select_presence, {"member": member})
+            Presence(
+                site=SiteId(row.site),
+                month=row.month,
+                minutes=row.present_us // _MINUTE_US,
+                inside_at=row.inside_at,
+            )
+            for row in connection.execute(_select_presence, {"member": member})
         ),
         calendar_address_since=made_at(connection, member),
         api_tokens=tuple(list_tokens(connection, member)),
         looks=tuple(map(_look_at_me, list_looks(connection, about=member, limit=limit))),
-        records=tuple(record for *_, record in entries),
     )
 
 
@@ -210,24 +230,6 @@ def _sites(connection: Connection, member: MemberId) -> tuple[str, ...]:
         select(table.c.site).where(table.c.member == member).order_by(table.c.site)
     )
     return tuple(found)
-
-
-def _cards(connection: Connection, member: MemberId) -> tuple[Card, ...]:
-    rows = connection.execute(
-        select(schema.badge)
-        .where(schema.badge.c.member == member)
-        .order_by(schema.badge.c.assigned_at)
-    )
-    return tuple(
-        Card(
-            label=row.label,
-            status=row.status,
-            level=row.level,
-            assigned_at=row.assigned_at,
-            until=row.until,
-        )
-        for row in rows
-    )
 
 
 def _passage(

@@ -8,6 +8,7 @@ from server.registry_authorizations import (
     Grant,
     authorize,
     list_authorizations,
+    list_authorizations_of,
     revoke_authorization,
 )
 from server.registry_badges import (
@@ -72,6 +73,7 @@ __all__ = [
     "find_member",
     "import_members",
     "list_authorizations",
+    "list_authorizations_of",
     "list_badges",
     "list_calendars",
     "list_members",

@@ -52,6 +52,7 @@ _a: Final = schema.authorization.c
 _in_order: Final = select(schema.authorization).order_by(_a.start_at, _a.id)
 _select_all: Final = _in_order.where(_a.site == bindparam("site"))
 _select_standing: Final = _select_all.where(_a.revoked_at.is_(None))
+_select_of: Final = _in_order.where(_a.guardian == bindparam("guardian"))
 _select_one: Final = select(schema.authorization).where(_a.id == bindparam("id"))
 _insert: Final = insert(schema.authorization)
 _revoke: Final = (
@@ -115,6 +116,11 @@ def list_authorizations(
     """Give the grants of a site in order of their (first) start, revoked ones only if asked for."""
     statement = _select_all if with_revoked else _select_standing
     return [_grant(row) for row in connection.execute(statement, {"site": site})]
+
+
+def list_authorizations_of(connection: Connection, guardian: MemberId) -> list[Grant]:
+    """Give the grants of one guardian, at all sites, revoked ones too."""
+    return [_grant(row) for row in connection.execute(_select_of, {"guardian": guardian})]
 
 
 def _check(

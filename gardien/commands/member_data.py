@@ -9,8 +9,8 @@ import msgspec
 from access.ids import MemberId, SiteId
 from access.instants import to_rfc3339
 from gardien.call import examples, this_call
+from gardien.erasure import Erased, erase
 from gardien.errors import CommandError
-from gardien.holdings import Erased, erase, holdings_of
 from gardien.opening import open_installation
 from gardien.passphrases import ask_secret
 from gardien.tables import JSON_OPTION, print_json, print_table
@@ -18,6 +18,7 @@ from runtime.keys import write_secret
 from server import looks, registry
 from server.accounts import set_password
 from server.forgetting import Forgetter
+from server.holdings import holdings_of
 from server.installation import Installation
 
 
@@ -56,12 +57,12 @@ def export(*, member: str, out: Path | None, reason: str) -> None:
                 at=installation.clock.now(),
             )
         with installation.database.reading() as connection:
-            held = holdings_of(connection, person)
+            held = holdings_of(connection, person.id)
     if out is None:
         print_json(held)
     else:
         write_secret(out, msgspec.json.format(msgspec.json.encode(held), indent=2) + b"\n")
-        click.echo(f"{out}: all that is held on {held.personal.id}")
+        click.echo(f"{out}: all that is held on {held.id}")
 
 
 @click.command("looks", epilog=examples("gardien member looks", "gardien member looks anna"))

@@ -19,6 +19,7 @@ PAGES = (
     "/watch",
     "/watch/roll-call",
     "/me",
+    "/me/data",
     "/me/hours",
     "/curve",
     "/kiosk",

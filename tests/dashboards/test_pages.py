@@ -7,12 +7,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from access.ids import MemberId, SiteId
 from access.watch import Phase
+from server import registry
 from server.events import CloseAsked
 from server.history import HistoryUnavailable
+from server.holdings import holdings_of
 from server.looks import list_looks
 
 MakeBrowser = Callable[[str | None], Any]
@@ -267,6 +270,34 @@ def test_everybody_can_take_away_all_that_is_held_on_them(browser_of: MakeBrowse
     assert held["email"] == "noor@example.org"
     assert [one["is_granted"] for one in held["passages"]] == [True, False]
     assert "claire" not in {record["data"].get("member") for record in held["records"]}
+
+
+def test_the_file_the_api_and_the_command_line_give_the_same(
+    place: Any, browser_of: MakeBrowser
+) -> None:
+    with place.installation.database.reading() as connection:
+        given = msgspec.to_builtins(holdings_of(connection, MemberId("claire")))
+    browser = browser_of("claire")
+    file = json.loads(browser.get("/me/data.json").text)
+    called = browser.get("/api/v1/me/data").json["data"]
+    for one in (file, called):
+        one["logins"][0].pop("sessions")  # the browser's own is new
+    given["logins"][0].pop("sessions")
+    assert file == called == json.loads(msgspec.json.encode(given))
+
+
+def test_all_that_is_held_can_be_read_on_a_page(place: Any, browser_of: MakeBrowser) -> None:
+    page = words_of(browser_of("claire").text("/me/data"))
+    assert "Tout ce qui est conservé sur moi" in page
+    assert "ouvre la permanence" in page
+    assert "claire@example.org" in page
+    with place.installation.database.reading() as connection:
+        digest = registry.list_badges(connection, MemberId("claire"))[0].digest
+    assert digest in page
+    assert "bruno" not in page
+    english = words_of(browser_of("bruno").text("/me/data"))
+    assert "All that is held on me" in english
+    assert "none" in english
 
 
 def test_the_demonstration_presents_a_badge(place: Any, browser_of: MakeBrowser) -> None:

@@ -35,6 +35,7 @@ WANTED = {
     "/watch/roll-call": Who.IN_CHARGE,
     "/doors/lockdown": Who.IN_CHARGE,
     "/me": Who.MEMBER,
+    "/me/data": Who.MEMBER,
     "/me/data.json": Who.MEMBER,
     "/me/hours": Who.MEMBER,
     "/me/hours.csv": Who.MEMBER,

@@ -20,7 +20,7 @@ from access.journal import Head, chained
 from access.model import Plan
 from access.presence_hours import NotOverError
 from access.time_bank import Month, OverdrawnError, TimeBankError
-from gardien.holdings import erase
+from gardien.erasure import erase
 from runtime.settings import MqttSettings
 from server import ledger, registry, schema, time_bank
 from server.database import Database, open_database
