@@ -42,19 +42,29 @@ class Tally:
 
 
 def simulate_many(
-    seeds: Iterable[int], hours: float, on_done: Callable[[int], object] = lambda _: None
+    seeds: Iterable[int],
+    hours: float,
+    on_done: Callable[[int], object] = lambda _: None,
+    *,
+    niceness: int = 0,
 ) -> Tally:
     """Run a simulation for each seed; blocks until all are done.
 
     Args:
         seeds: what each is made of.
         hours: how long each lasts.
-        on_done: is told how many more are done.
+        on_done: is told how many more are done; what it raises ends all.
+        niceness: by how much they give way to what else runs here, 0 to 19 (nice(2)).
     """
     tally = Tally()
     plans = [Plan(seed=seed, hours=hours) for seed in seeds]
     # Not forked: whoever calls this may have threads.
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        os.cpu_count(),
+        mp_context=get_context("spawn"),
+        initializer=os.nice,
+        initargs=(niceness,),
+    ) as pool:
         for one in pool.map(_tallied, plans, chunksize=_SHARE):
             tally.add(one)
             on_done(one.number)

@@ -1,14 +1,10 @@
 """Simulated evenings with faults: the invariants hold, whatever the seed."""
 
-import time
-from dataclasses import dataclass, field
-
 import pytest
 
-from gardien.progress import progress_bar
 from simulation.evening import Plan, simulate
 from simulation.faults import Fault
-from simulation.many import Tally, simulate_many
+from simulation.many import Tally
 from simulation.story import failure
 
 ALWAYS = 40
@@ -80,52 +76,34 @@ SEEN = (
 """What the site must have lived through in some seed: the invariants must be about something."""
 
 
-@dataclass
-class Run:
-    """All that the seeds came to."""
-
-    tally: Tally = field(default_factory=Tally)
-    took_s: float = 0.0
-
-
-@pytest.fixture(scope="module")
-def run(seeds: range, hours: float) -> Run:
-    """Run every seed once, for all tests here."""
-    begun_s = time.monotonic()
-    with progress_bar(f"simulating {hours:g} h of each seed", len(seeds)) as advance:
-        tally = simulate_many(seeds, hours, advance)
-    return Run(tally=tally, took_s=time.monotonic() - begun_s)
-
-
 def test_no_invariant_is_broken_in_any_simulation(
-    run: Run, hours: float, capsys: pytest.CaptureFixture[str]
+    tally: Tally, hours: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with capsys.disabled():
-        a_minute = run.tally.number / run.took_s * 60
-        print(f"\n{run.tally.number} seeds of {hours:g} h, {a_minute:.0f} a minute")  # noqa: T201
-    assert not run.tally.failed, "\n\n".join(failure(one) for one in run.tally.failed[:3])
+        print(f"\n{tally.number} seeds of {hours:g} h, {tally.steps} steps")  # noqa: T201
+    assert not tally.failed, "\n\n".join(failure(one) for one in tally.failed[:3])
 
 
-def skip_if_few(run: Run) -> None:
-    if run.tally.number < ALWAYS:
-        pytest.skip(f"too few seeds: {run.tally.number} of {ALWAYS}")
+def skip_if_few(tally: Tally) -> None:
+    if tally.number < ALWAYS:
+        pytest.skip(f"too few seeds: {tally.number} of {ALWAYS}")
 
 
-def test_every_kind_of_fault_is_in_some_seed(run: Run) -> None:
-    skip_if_few(run)
-    assert {fault.value for fault in Fault} <= run.tally.had.keys()
+def test_every_kind_of_fault_is_in_some_seed(tally: Tally) -> None:
+    skip_if_few(tally)
+    assert {fault.value for fault in Fault} <= tally.had.keys()
 
 
 @pytest.mark.parametrize("what", SOMETIMES)
-def test_what_happens_sometimes_has_happened(run: Run, what: str) -> None:
-    skip_if_few(run)
-    assert run.tally.counts[what]
+def test_what_happens_sometimes_has_happened(tally: Tally, what: str) -> None:
+    skip_if_few(tally)
+    assert tally.counts[what]
 
 
 @pytest.mark.parametrize("what", SEEN)
-def test_the_site_has_lived_through(run: Run, what: str) -> None:
-    skip_if_few(run)
-    assert run.tally.counts[what]
+def test_the_site_has_lived_through(tally: Tally, what: str) -> None:
+    skip_if_few(tally)
+    assert tally.counts[what]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 5])

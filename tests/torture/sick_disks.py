@@ -102,7 +102,8 @@ def _come_and_go(door: DoorProcess, watch: PinWatch, where: str, outcome: Outcom
         watch.check(where)
     out = present(door, MEMBER, "out")
     is_free = is_opened(out) or door.has_ended(_END_S)
-    outcome.check(where, f"nobody gets out: {out}, pin at {door.level}", is_so=is_free)
+    told = door.log.read_text()[-500:]
+    outcome.check(where, f"nobody gets out: {out}, pin at {door.level}: {told}", is_so=is_free)
     watch.check(where, is_exit=True)
 
 
