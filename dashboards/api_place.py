@@ -37,11 +37,15 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """How many were inside through a span of time, oldest first."""
+    """How many were inside through a span of time, oldest first.
+
+    `stand_in`: whether the history was away, and gardien's own copy of it answered.
+    """
 
     start: datetime
     end: datetime
     samples: list[Sampled]
+    stand_in: bool = False
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,10 +163,10 @@ def history(query: HistoryQuery) -> HistoryAnswer:
     step = None if query.step_min is None else query.step_min * _MINUTE
     _check(start, end, step)
     try:
-        found = parts().history.occupancy(site_id(), start=start, end=end, step=step)
+        read = parts().history.occupancy(site_id(), start=start, end=end, step=step)
     except HistoryError as error:
         raise Problem("not-now", gettext("The history is away. Try again later.")) from error
-    if len(found) > MOST_SAMPLES:
+    if len(read.samples) > MOST_SAMPLES:
         raise Problem("bad-request", _too_long())
     samples = [
         Sampled(
@@ -173,9 +177,9 @@ def history(query: HistoryQuery) -> HistoryAnswer:
             guests=one.guests,
             capacity=one.capacity,
         )
-        for one in found
+        for one in read.samples
     ]
-    return HistoryAnswer(start=start, end=end, samples=samples)
+    return HistoryAnswer(start=start, end=end, samples=samples, stand_in=read.is_stand_in)
 
 
 def doors() -> DoorsAnswer:

@@ -38,8 +38,10 @@ from runtime.clock import Clock
 from server.board_reader import BoardReader
 from server.calendar_member import MemberCalendars
 from server.database import Database, DatabaseError
+from server.follower import NAME, STAND_IN
 from server.gatehouse import Gatehouse
 from server.history import History
+from server.history_reading import HistoryReader
 from server.notifier_followers import names_of
 from server.settings import ServerSettings
 from server.silence import SILENT_AFTER
@@ -71,6 +73,7 @@ def create_app(
     database: Database,
     gatehouse: Gatehouse,
     history: History,
+    stand_in: History | None = None,
     settings: ServerSettings,
     clock: Clock,
     demo: Demo | None = None,
@@ -85,6 +88,7 @@ def create_app(
         database: registry, ledger, log-ins.
         gatehouse: does what is asked for at the desk.
         history: the curve of the day.
+        stand_in: answers while the history is away; None for nothing.
         settings: sites, language, threads.
         clock: the time.
         demo: the demonstration's panel; None for none.
@@ -121,7 +125,7 @@ def create_app(
     app.extensions[EXTENSION] = Parts(
         database=database,
         gatehouse=gatehouse,
-        history=history,
+        history=HistoryReader(history, stand_in),
         settings=settings,
         clock=clock,
         reader=reader,
@@ -134,6 +138,7 @@ def create_app(
             clock=clock,
             cursors=cursors,
             senders=names_of(settings),
+            histories=(NAME,) if stand_in is None else (NAME, STAND_IN),
         ),
         metrics_token=metrics_token,
         demo=demo,

@@ -47,6 +47,7 @@ class Curve:
         points: when the number changed, and to what; the first one is at `start`. In a month: what
             it was at the end of each hour in which it changed.
         is_month: whether it is of a month.
+        is_stand_in: whether it is the embedded store's, as the history was away.
     """
 
     start: datetime
@@ -56,6 +57,7 @@ class Curve:
     points: tuple[tuple[datetime, int], ...]
     zone: ZoneInfo
     is_month: bool = False
+    is_stand_in: bool = False
 
     @property
     def peak(self) -> int:

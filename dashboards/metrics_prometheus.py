@@ -60,6 +60,7 @@ class Metrics:
         clock: the time.
         cursors: where followers note how far they are; None to leave their lag out.
         senders: the followers that send things on, by name.
+        histories: those that keep a history.
     """
 
     def __init__(
@@ -71,13 +72,18 @@ class Metrics:
         clock: Clock,
         cursors: Database | None = None,
         senders: Sequence[str] = (),
+        histories: Sequence[str] = (),
     ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Sites(reader, sites, clock))
         self._registry.register(_Decisions(database))
         if cursors is not None:
             followers = FollowersReader(
-                database=database, cursors=cursors, names=senders, clock=clock
+                database=database,
+                cursors=cursors,
+                names=senders,
+                clock=clock,
+                histories=histories,
             )
             self._registry.register(_Followers(followers))
 

@@ -14,7 +14,7 @@ class FollowerNumbers:
     """One follower in numbers.
 
     Attributes:
-        name: `history`, `alerts.<channel>` or `webhook.<hook>`.
+        name: `history`, `history.embedded`, `alerts.<channel>` or `webhook.<hook>`.
         lag: entries of the ledger that it has still to do.
         lag_s: age of the first of them, in seconds.
         waiting: what waits to be sent by itself.
@@ -37,18 +37,26 @@ class FollowersReader:
         database: where the ledger is.
         cursors: where followers keep what is theirs.
         names: of those that send things on.
+        histories: of those that keep a history.
         clock: the time.
     """
 
     def __init__(
-        self, *, database: Database, cursors: Database, names: Sequence[str], clock: Clock
+        self,
+        *,
+        database: Database,
+        cursors: Database,
+        names: Sequence[str],
+        clock: Clock,
+        histories: Sequence[str] = (follower.NAME,),
     ) -> None:
+        self._histories = tuple(histories)
         self._database, self._cursors, self._clock = database, cursors, clock
         self._names = tuple(names)
         self._is_prepared = not names
 
     def read(self) -> list[FollowerNumbers]:
-        """Give the numbers of all followers, the history first. Blocks for the databases.
+        """Give the numbers of all followers, histories first. Blocks for the databases.
 
         Raises:
             DatabaseError: not now.
@@ -56,16 +64,16 @@ class FollowersReader:
         if not self._is_prepared:
             notifier_queue.prepare(self._cursors)
             self._is_prepared = True
-        return [self._history(), *map(self._sender, self._names)]
+        return [*map(self._history, self._histories), *map(self._sender, self._names)]
 
-    def _history(self) -> FollowerNumbers:
+    def _history(self, name: str) -> FollowerNumbers:
         with self._cursors.reading() as connection:
-            done = ledger.cursor(connection, follower.NAME)
+            done = ledger.cursor(connection, name)
         with self._database.reading() as connection:
             lag = max(0, ledger.last_id(connection) - done)
             first = ledger.read(connection, after_id=done, limit=1) if lag else []
         age_s = (self._clock.now() - first[0].received).total_seconds() if first else 0.0
-        return FollowerNumbers(name=follower.NAME, lag=lag, lag_s=max(0.0, age_s))
+        return FollowerNumbers(name=name, lag=lag, lag_s=max(0.0, age_s))
 
     def _sender(self, name: str) -> FollowerNumbers:
         found = standing(

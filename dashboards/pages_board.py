@@ -1,5 +1,6 @@
 """The live board, the screen for the hall, the curves, and the streams behind them."""
 
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 
 from flask import Blueprint, Response, abort, render_template, request
@@ -94,20 +95,21 @@ def _curve() -> Curve | None:
     """Read today's curve; None when the history is away."""
     start, now = _midnight(), parts().clock.now()
     try:
-        samples = parts().history.occupancy(
+        read = parts().history.occupancy(
             site_id(), start=start, end=max(now, start + timedelta(seconds=1))
         )
     except HistoryError:
         return None
     tomorrow = datetime.combine(now.astimezone(zone()).date() + timedelta(days=1), time())
-    return to_curve(
-        samples,
+    curve = to_curve(
+        read.samples,
         start=start,
         end=instant(tomorrow, zone(), is_end=False),
         now=now,
         capacity=site().capacity,
         zone=zone(),
     )
+    return replace(curve, is_stand_in=read.is_stand_in)
 
 
 def _asked_month() -> Month | None:
@@ -127,7 +129,7 @@ def _month_curve(month: Month) -> Curve | None:
     span, now = month.span(zone()), parts().clock.now()
     is_raw = span.start >= now - RAW_KEPT
     try:
-        samples = parts().history.occupancy(
+        read = parts().history.occupancy(
             site_id(),
             start=span.start,
             end=span.end,
@@ -136,14 +138,15 @@ def _month_curve(month: Month) -> Curve | None:
         )
     except HistoryError:
         return None
-    return to_month_curve(
-        samples,
+    curve = to_month_curve(
+        read.samples,
         start=span.start,
         end=span.end,
         now=now,
         capacity=site().capacity,
         zone=zone(),
     )
+    return replace(curve, is_stand_in=read.is_stand_in)
 
 
 def _midnight() -> datetime:

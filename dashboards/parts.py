@@ -16,7 +16,7 @@ from server.board_reader import BoardReader
 from server.calendar_member import MemberCalendars
 from server.database import Database
 from server.gatehouse import Gatehouse
-from server.history import History
+from server.history_reading import HistoryReader
 from server.looks import Role
 from server.settings import ServerSettings, SiteSettings
 
@@ -68,7 +68,7 @@ class Parts:
 
     database: Database
     gatehouse: Gatehouse
-    history: History
+    history: HistoryReader
     settings: ServerSettings
     clock: Clock
     reader: BoardReader

@@ -42,6 +42,7 @@ def run(
             database=installation.database,
             gatehouse=installation.gatehouse,
             history=history,
+            stand_in=installation.stand_in(cursors),
             settings=installation.settings,
             clock=installation.clock,
             demo=demo,

@@ -224,7 +224,10 @@ def _history(installation: Installation) -> Findings:
         yield bad(f"history: {one_line(error)}")
         return
     if not is_ready:
-        yield bad(f"history: {where} can't be reached; nothing is lost, it is caught up later")
+        yield bad(
+            f"history: {where} can't be reached; curves come from the embedded store meanwhile, "
+            "and nothing is lost: it is caught up later"
+        )
     elif behind > _MUCH_BEHIND:
         yield mind(f"history: {behind} entries behind the ledger; is the server running?")
     else:

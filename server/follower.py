@@ -19,6 +19,9 @@ from server.recorder import points_of
 _log = logging.getLogger(__name__)
 
 NAME: Final = "history"
+STAND_IN: Final = "history.embedded"
+"""The cursor of the embedded store, where the history is another one."""
+
 _BATCH: Final = 5_000
 _SMALL_BATCH: Final = 500
 """How many entries at a time while badges are read: some milliseconds of work."""
@@ -41,6 +44,7 @@ class Follower(ABC):
     name: str
     """Of its cursor."""
     label: str = "a follower"
+    """What it is called in the log; each is called otherwise, since its thread is named for it."""
     gather_s: float = _GATHER_S
     """How long news wait for company, in seconds, so that no badge waits for what follows it."""
 
@@ -118,13 +122,15 @@ class HistoryFollower(Follower):
         cursors: where the cursor is kept; another database than the ledger's where the ledger has
             one writer at a time, so that no badge waits for a cursor.
         history: what to write to.
+        name: of its cursor.
     """
 
-    name = NAME
-    label = "the history"
-
-    def __init__(self, *, source: Database, cursors: Database, history: History) -> None:
+    def __init__(
+        self, *, source: Database, cursors: Database, history: History, name: str = NAME
+    ) -> None:
         super().__init__()
+        self.name = name
+        self.label = "the history" if name == NAME else "the embedded history"
         self._source, self._cursors, self._history = source, cursors, history
         self._is_prepared = False
 
@@ -146,7 +152,7 @@ class HistoryFollower(Follower):
             self._history.prepare()
             self._is_prepared = True
         with self._cursors.reading() as connection:
-            done = ledger.cursor(connection, NAME)
+            done = ledger.cursor(connection, self.name)
         limit = _SMALL_BATCH if self.is_among_badges else _BATCH
         with self._source.reading() as connection:
             entries = ledger.read(connection, after_id=done, limit=limit)
@@ -157,10 +163,10 @@ class HistoryFollower(Follower):
         except HistoryRejected as error:
             _log.error("the history refused %d points for good: %s", error.dropped, error)
         with self._cursors.writing() as connection:
-            ledger.advance(connection, NAME, entries[-1].id)
+            ledger.advance(connection, self.name, entries[-1].id)
         return len(entries)
 
     def restart(self) -> None:
         """Begin again at the first entry."""
         with self._cursors.writing() as connection:
-            ledger.rewind(connection, NAME)
+            ledger.rewind(connection, self.name)

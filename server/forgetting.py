@@ -74,6 +74,7 @@ _AGAIN: Final = timedelta(days=31)
 _RUN: Final = "run"
 _UNKNOWN_RUN: Final = "unknown_run"
 _HOURS: Final = "hours"
+_HOURS_OF_STAND_IN: Final = "hours.embedded"
 _ALL_SITES: Final = ""
 
 Advance = Callable[[int], None]
@@ -313,26 +314,36 @@ class Forgetter:
         """Keep hours for ever, and then let go of the moments; without a history, next time."""
         try:
             with self._installation.open_history() as (history, kept_in):
-                history.prepare()
-                for site in self._sites():
-                    self._keep_hours(history, site, now)
-                if not isinstance(history, EmbeddedHistory):
-                    return 0, None
-                gone = history.forget(now - RAW_KEPT)
-                self._empty(kept_in)
+                stand_in = self._installation.stand_in(kept_in)
+                gone = 0
+                # First the one that is always there: the other may be away.
+                if stand_in is not None:
+                    gone += self._shorten(stand_in, kept_in, now, _HOURS_OF_STAND_IN)
+                gone += self._shorten(history, kept_in, now, _HOURS)
         except HistoryError as error:
             _log.warning("the history can't be seen to now: %s", error)
             return 0, str(error)
         else:
             return gone, None
 
-    def _keep_hours(self, history: History, site: SiteId, now: datetime) -> None:
+    def _shorten(self, history: History, kept_in: Database, now: datetime, mark: str) -> int:
+        """Make hours of the moments of one store; say how many moments were let go of."""
+        history.prepare()
+        for site in self._sites():
+            self._keep_hours(history, site, now, mark)
+        if not isinstance(history, EmbeddedHistory):
+            return 0
+        gone = history.forget(now - RAW_KEPT)
+        self._empty(kept_in)
+        return gone
+
+    def _keep_hours(self, history: History, site: SiteId, now: datetime, mark: str) -> None:
         with self._database.reading() as connection:
-            start = _undone(connection, site)
+            start = _undone(connection, site, mark)
         while start is not None and start < now:
             end = min(start + _AGAIN, now)
             downsample(history, site, start=start, end=end)
-            self._mark(_HOURS, end, site)
+            self._mark(mark, end, site)
             start = end
             self._may_go_on()
 
@@ -366,9 +377,9 @@ class Forgetter:
         return False
 
 
-def _undone(connection: Connection, site: SiteId) -> datetime | None:
+def _undone(connection: Connection, site: SiteId, what: str) -> datetime | None:
     """Say from when on the hours of a site are to be made; None where nothing has happened."""
-    mark = mark_of(connection, site, _HOURS)
+    mark = mark_of(connection, site, what)
     if mark is not None:
         return mark.until - _AGAIN
     first = connection.execute(_select_first, {"site": site}).scalar()

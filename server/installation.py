@@ -13,6 +13,7 @@ from runtime.settings import read_secret
 from server import schema
 from server.database import Database, open_database
 from server.folder import Folder, InstallationError
+from server.follower import NAME, STAND_IN, HistoryFollower
 from server.gatehouse import Gatehouse
 from server.history import History
 from server.history_embedded import EmbeddedHistory
@@ -77,6 +78,30 @@ class Installation:
                 with cursors.writing() as connection:
                     schema.follower.create(connection, checkfirst=True)
             yield stack.enter_context(_history(self.settings.history, cursors)), cursors
+
+    def stand_in(self, cursors: Database) -> EmbeddedHistory | None:
+        """Give the embedded store where the history is another one; None where it is this one.
+
+        It is kept all the same, for the curves while the other one is away.
+
+        Args:
+            cursors: what `open_history` gives.
+        """
+        return EmbeddedHistory(cursors.engine) if self.settings.history.url else None
+
+    def history_followers(self, history: History, cursors: Database) -> list[HistoryFollower]:
+        """Give what copies the ledger into the history, and into the stand-in if there is one.
+
+        Args:
+            history: what `open_history` gives.
+            cursors: likewise.
+        """
+        stand_in = self.stand_in(cursors)
+        stores = {NAME: history} | ({} if stand_in is None else {STAND_IN: stand_in})
+        return [
+            HistoryFollower(source=self.database, cursors=cursors, history=store, name=name)
+            for name, store in stores.items()
+        ]
 
 
 def _history(settings: HistorySettings, embedded: Database) -> History:

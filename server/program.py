@@ -15,7 +15,7 @@ from server.calendar_fetch_urllib3 import Fetcher
 from server.calendar_refresh import CalendarRefresher
 from server.database import Database
 from server.events import CalendarFailed
-from server.follower import Follower, HistoryFollower
+from server.follower import Follower
 from server.forgetting import Forgetter
 from server.home_assistant import Announcer
 from server.installation import Installation
@@ -54,8 +54,8 @@ def run(
         installation.open_history() as (history, cursors),
         senders(installation, cursors) as sending,
     ):
-        copying = HistoryFollower(source=installation.database, cursors=cursors, history=history)
-        followers: list[Follower] = [copying, *sending]
+        copying = installation.history_followers(history, cursors)
+        followers: list[Follower] = [*copying, *sending]
         announcer = _announcer(installation, cursors)
         refresh_s = settings.calendar_refresh.total_seconds()
         refresher = _refresher(installation, fetcher)

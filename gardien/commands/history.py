@@ -6,7 +6,6 @@ from gardien.call import examples, this_call
 from gardien.opening import open_installation
 from gardien.progress import progress_bar
 from server import ledger
-from server.follower import HistoryFollower
 
 
 @click.group(epilog=examples("gardien history rebuild"))
@@ -28,10 +27,12 @@ def rebuild() -> None:
     ):
         with installation.database.reading() as connection:
             last = ledger.last_id(connection)
-        follower = HistoryFollower(source=installation.database, cursors=cursors, history=history)
-        follower.restart()
-        with progress_bar("writing the history", last) as advance:
-            while done := follower.step():
-                written += done
-                advance(done)
+        followers = installation.history_followers(history, cursors)
+        with progress_bar("writing the history", last * len(followers)) as advance:
+            for follower in followers:
+                follower.restart()
+                written = 0
+                while done := follower.step():
+                    written += done
+                    advance(done)
     click.echo(f"the history is written: {written} entries of the ledger")

@@ -212,6 +212,7 @@ def test_the_history_is_given_whole_or_in_steps(program_of: MakeProgram) -> None
     whole = program.get("/api/v1/occupancy/history").json
     assert whole["start"] == "2026-11-23T23:00:00Z"
     assert whole["samples"][-1]["present"] == 22
+    assert whole["stand_in"] is False
     hourly = program.get("/api/v1/occupancy/history?step_min=60").json
     assert 5 < len(hourly["samples"]) < 24
     span = "start=2026-11-24T08:00:00Z&end=2026-11-24T10:00:00%2B01:00"

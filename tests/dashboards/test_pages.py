@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,8 @@ from access.watch import Phase
 from server import registry
 from server.events import CloseAsked
 from server.history import HistoryUnavailable
+from server.history_influx import InfluxHistory
+from server.history_influx_client import InfluxSettings
 from server.holdings import holdings_of
 from server.looks import list_looks
 
@@ -360,6 +363,27 @@ def test_the_board_goes_on_when_the_history_is_away(
         assert browser.get("/").status_code == 200
         assert "L'historique est absent" in browser.text("/curve.svg")
         assert "Rien n'est perdu" in words_of(browser.text("/curve"))
+
+
+def test_while_influxdb_is_away_curves_are_of_the_embedded_store_and_say_so(
+    place: Any, make_browser: Callable[..., Any]
+) -> None:
+    nobody = socket.create_server(("127.0.0.1", 0))
+    port = nobody.getsockname()[1]
+    nobody.close()
+    with (
+        InfluxHistory(InfluxSettings(url=f"http://127.0.0.1:{port}")) as away,
+        make_browser(place, history=away, stand_in=place.history) as browser,
+    ):
+        browser.log_in("salome")
+        for part, row in (("", "11:00 15 15"), ("?month=2026-11", "24/11/2026 22 22")):
+            page = words_of(browser.text(f"/curve{part}"))
+            assert row in page
+            assert "voici la copie de gardien" in page
+            svg = browser.text(f"/curve.svg{part}")
+            assert '<path class="line" d="M34.0 ' in svg
+            assert "copie de gardien : historique absent" in svg
+        assert browser.get("/api/v1/occupancy/history").json["stand_in"] is True
 
 
 def test_a_fault_of_ours_is_a_page_that_gives_nothing_away(
