@@ -107,6 +107,11 @@ class Command(Message, frozen=True, kw_only=True):
     sig: str
 
 
+JournalCondition = Literal["ok", "full", "failing"]
+"""How a door's journal is: `full` where only staff and guardians come in, since there is hardly any
+room left for records; `failing` where records can't be written, so that nobody is let in."""
+
+
 class DoorState(Message, frozen=True, kw_only=True):
     """`<door>/state`: the door's condition. Its last will says only that it is not online."""
 
@@ -121,6 +126,7 @@ class DoorState(Message, frozen=True, kw_only=True):
     readers: dict[str, str] | None = None
     temperature_c: float | None = None
     fire: bool | None = None
+    journal: JournalCondition | None = None
 
 
 class ServerState(Message, frozen=True, kw_only=True, omit_defaults=True):

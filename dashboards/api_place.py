@@ -8,7 +8,7 @@ import msgspec
 
 from access.calendar import instant
 from access.instants import utc
-from access.messages import Instant, OccupancyReport
+from access.messages import Instant, JournalCondition, OccupancyReport
 from dashboards.api_caller import api_token, sites_of_token
 from dashboards.api_problems import Problem
 from dashboards.parts import a_viewer, parts, site_id, zone
@@ -88,6 +88,7 @@ class DoorReport(msgspec.Struct, frozen=True, kw_only=True):
     queue: int | None
     policy: int | None
     faulty: list[str]
+    journal: JournalCondition | None
     held: bool
     locked_down: bool
     order: OrderTold | None
@@ -200,6 +201,7 @@ def door_report(door: DoorView) -> DoorReport:
         queue=door.queue,
         policy=door.policy,
         faulty=list(door.faulty),
+        journal=door.journal,
         held=door.is_held,
         locked_down=door.is_locked_down,
         order=None

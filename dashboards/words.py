@@ -141,6 +141,10 @@ _HAPPENED: Final[_Text] = {
     "alert.door_held": lazy_gettext("Door open for too long"),
     "alert.door_silent": lazy_gettext("The door has not been heard of"),
     "alert.reader_failed": lazy_gettext("A badge reader of the door is out of order"),
+    "alert.journal_failing": lazy_gettext("The door can't record anything: nobody is let in"),
+    "alert.journal_full": lazy_gettext(
+        "The door's journal is nearly full: only staff and guardians come in"
+    ),
     "alert.unit_tampered": lazy_gettext("The door unit was tampered with"),
     "alert.clock_untrusted": lazy_gettext("The door's clock can't be trusted"),
 }

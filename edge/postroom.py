@@ -7,7 +7,7 @@ from typing import Final
 
 from access import topics
 from access.ids import DoorId, SiteId
-from access.messages import AccessRequest, DoorState, JournalBatch, encode
+from access.messages import AccessRequest, DoorState, JournalBatch, JournalCondition, encode
 from edge.condition import View
 from edge.courier import Courier
 from edge.effects import SendRequest
@@ -35,6 +35,7 @@ class Postroom:
         outbox: holds the journal.
         courier: says which of it to send when.
         version: of the program.
+        journal: how its journal is.
         temperature_c: says how warm the unit is, in degrees Celsius; None where nobody knows.
         link: None until there is one.
         is_state_due: whether the condition has changed since it was last told.
@@ -47,6 +48,7 @@ class Postroom:
     courier: Courier
     clock: Clock
     version: str
+    journal: JournalCondition = "ok"
     temperature_c: Callable[[], float | None] = lambda: None
     link: Link | None = None
     is_state_due: bool = True
@@ -57,6 +59,11 @@ class Postroom:
         """The broker came into reach, or went out of it."""
         self.courier.link(is_up=is_up)
         self.is_state_due = True
+
+    def journal_is(self, condition: JournalCondition) -> None:
+        """Learn how the journal is; a change of it is told at once."""
+        self.is_state_due |= condition != self.journal
+        self.journal = condition
 
     def ask(self, request: SendRequest) -> None:
         """Send a request; if that can't be done, the door decides when its time is up."""
@@ -144,6 +151,7 @@ class Postroom:
             readers=dict(view.readers),
             temperature_c=self.temperature_c(),
             fire=view.fire,
+            journal=self.journal,
         )
 
     def _say_state(self, payload: bytes) -> bool:

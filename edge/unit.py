@@ -280,7 +280,9 @@ class DoorUnit:
         if self._outbox.lost is not None and not self._postroom.courier.is_probing:
             _log.error("the outbox was set aside: the unit starts anew, and says so")
             self._wants_restart = True
-        is_nearly_full = self._outbox.is_nearly_full or bool(self._hands.unsaved)
+        is_full, is_failing = self._outbox.is_nearly_full, bool(self._hands.unsaved)
+        self._postroom.journal_is("failing" if is_failing else "full" if is_full else "ok")
+        is_nearly_full = is_full or is_failing
         if is_nearly_full == self._is_nearly_full:
             return
         self._is_nearly_full = is_nearly_full

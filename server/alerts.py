@@ -27,9 +27,11 @@ URGENT: Final = frozenset(
         "two_watches",
         "guardian_barred",
         "order_not_obeyed",
+        "journal_failing",
     }
 )
-"""What is worth waking somebody: a place that may be open to anybody, or people left alone."""
+"""What is worth waking somebody: a place that may be open to anybody, or shut to all, or people
+left alone."""
 
 _CLOSED: Final = "gardien.watch.closed"
 

@@ -52,6 +52,14 @@ _FRENCH: Final = {
         "Lecteur de badges en panne",
         "Il est relancé sans cesse. S'il ne revient pas, vérifiez son câble. La sortie est libre.",
     ),
+    "journal_failing": Words(
+        "Une porte ne peut plus rien enregistrer",
+        "Elle ne laisse plus entrer personne ; la sortie est libre. Remplacez sa carte mémoire.",
+    ),
+    "journal_full": Words(
+        "Le journal d'une porte est presque plein",
+        "Seuls l'équipe et les gardiens entrent. Vérifiez son réseau, et la place sur sa carte.",
+    ),
     "unit_tampered": Words(
         "Le boîtier d'une porte a été ouvert",
         "Allez voir le boîtier. Si personne n'y travaille, remplacez les clés de cette porte.",
@@ -129,6 +137,14 @@ _ENGLISH: Final = {
     "reader_failed": Words(
         "A badge reader is out of order",
         "It is tried again and again. If it does not come back, check its cable; the exit is free.",
+    ),
+    "journal_failing": Words(
+        "A door can't record anything any more",
+        "It lets nobody in; the exit is free. Replace its memory card.",
+    ),
+    "journal_full": Words(
+        "The journal of a door is nearly full",
+        "Only staff and guardians come in. Check its network, and the room on its card.",
     ),
     "unit_tampered": Words(
         "A door unit was tampered with",

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import Enum
 
 from access.ids import DoorId, MemberId, SiteId, WatchId
+from access.messages import JournalCondition
 from access.model import Audience
 from access.watch import Phase
 from server.state import OrderTrack
@@ -134,6 +135,7 @@ class DoorView:
         policy: the version of the rules that it has; None when it has not said.
         heard_at: when it was last heard of.
         faulty: its readers that don't answer.
+        journal: how its journal is; None when it has not said.
         is_held: whether it is held unlocked for everybody.
         is_locked_down: whether only staff come in.
         order: what it was told last, and what has come of it; None where that is long ago.
@@ -148,6 +150,7 @@ class DoorView:
     policy: int | None
     heard_at: datetime | None
     faulty: tuple[str, ...]
+    journal: JournalCondition | None = None
     is_held: bool = False
     is_locked_down: bool = False
     order: OrderTrack | None = None

@@ -31,6 +31,8 @@ ALERTS: Final = frozenset(
         "reader_failed",
         "unit_tampered",
         "clock_untrusted",
+        "journal_failing",
+        "journal_full",
         "order_not_obeyed",
     )
 )

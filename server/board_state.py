@@ -137,6 +137,7 @@ def _door(door: DoorSettings, state: SiteState, now: datetime, silent_after: tim
         policy=None if said is None else said.policy,
         heard_at=None if track is None else track.heard_at,
         faulty=tuple(reader for reader, word in sorted(readers.items()) if word != "ok"),
+        journal=None if said is None else said.journal,
         is_held=track is not None and track.is_held,
         is_locked_down=door.id in state.locked_down,
         order=None if track is None else _recent(track.order, now),

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from access.ids import MemberId, SiteId
+from access.ids import DoorId, MemberId, SiteId
 from access.watch import Phase
 from server import registry
 from server.events import CloseAsked
@@ -123,6 +123,23 @@ def test_a_demonstration_that_leaps_ahead_doubts_no_door(
     browser = browser_of("salome")
     place.clock.leap_to(place.clock.now() + timedelta(hours=3))
     assert "Silencieuse" not in browser.text("/")
+
+
+def test_a_door_that_cant_record_says_so_on_its_card_and_as_an_alert(
+    place: Any, browser_of: MakeBrowser
+) -> None:
+    browser = browser_of("bruno")
+    for condition, card, alert in (
+        ("full", "journal nearly full", "only staff and guardians come in"),
+        ("failing", "can't record", "nobody is let in"),
+    ):
+        place.say(DoorId("main"), place.clock.now(), online=True, lock="locked", journal=condition)
+        page = words_of(browser.text("/"))
+        assert card in page
+        assert alert in page
+        assert browser.get("/api/v1/doors").json["doors"][0]["journal"] == condition
+    place.say(DoorId("main"), place.clock.now(), online=True, lock="locked", journal="ok")
+    assert "lets nobody in" not in words_of(browser.text("/"))
 
 
 def test_the_curve_is_drawn_and_is_a_table_too(browser_of: MakeBrowser) -> None:

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -317,6 +318,19 @@ def test_the_journal_is_deleted_once_it_is_acknowledged(
     ready.end()
     with Outbox(ready.settings.outbox, site=SITE, door=DOOR) as outbox:
         assert outbox.head.seq == outbox.acknowledged == len(office.records)
+
+
+def test_a_journal_that_cant_be_written_is_told_at_once_and_so_is_its_recovery(
+    ready: Running, office: Office, wait_until: WaitUntil
+) -> None:
+    assert office.states[-1].journal == "ok"
+    with closing(sqlite3.connect(ready.settings.outbox, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        tap(ready.socket, uid=NORA, reader="out")
+        wait_until(lambda: office.states[-1].journal == "failing")
+        other.execute("ROLLBACK")
+    wait_until(lambda: office.states[-1].journal == "ok")
+    wait_until(lambda: "access.granted" in office.kinds())
 
 
 def test_a_refusal_moves_nothing(ready: Running, office: Office) -> None:
