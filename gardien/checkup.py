@@ -219,10 +219,13 @@ def _history(installation: Installation) -> Findings:
     try:
         with installation.open_history() as (history, cursors):
             is_ready = history.is_ready() if installation.settings.history.url else True
+            flaws = history.flaws() if is_ready else []
             behind = _behind(installation, cursors)
     except HistoryError as error:
         yield bad(f"history: {one_line(error)}")
         return
+    for flaw in flaws:
+        yield bad(f"history: {where}: {flaw}")
     if not is_ready:
         yield bad(
             f"history: {where} can't be reached; curves come from the embedded store meanwhile, "

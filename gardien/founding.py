@@ -75,6 +75,7 @@ class Founding:
         listen: host and port of the dashboard.
         clock: `system`, or a demonstration's.
         broker: which program runs the embedded broker, see `runtime.broker`.
+        influxdb: the address of the history; empty for the embedded store.
     """
 
     site: SitePlan
@@ -83,6 +84,7 @@ class Founding:
     listen: str = "127.0.0.1:8080"
     clock: str = "system"
     broker: str = "auto"
+    influxdb: str = ""
 
 
 def found(path: Path, plan: Founding) -> Folder:
@@ -203,6 +205,7 @@ def _values(plan: Founding) -> dict[str, object]:
         "listen": plan.listen,
         "clock": plan.clock,
         "broker": plan.broker,
+        "influxdb": plan.influxdb,
     }
 
 

@@ -88,6 +88,16 @@ class History(Protocol):
             HistoryUnavailable: the store cannot be reached, or must be prepared by hand.
         """
 
+    def flaws(self) -> list[str]:
+        """Say what of the store is not as the rules ask, such as how long it keeps points. Blocks.
+
+        Returns:
+            What is wrong and what to do, in words; nothing where all is well, or can't be asked.
+
+        Raises:
+            HistoryUnavailable: the store cannot be reached.
+        """
+
     def is_ready(self) -> bool:
         """Whether points can be written and read now. Blocks for the reading budget at most."""
 

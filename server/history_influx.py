@@ -89,6 +89,17 @@ class InfluxHistory:
             if retention.value not in there:
                 self._manage(influxql.create_retention(database, retention))
 
+    def flaws(self) -> list[str]:
+        """Compare the retention policies with what they should be, on 1.x. See `History.flaws`."""
+        if not self._client.version().has_management:
+            return []
+        database = self._settings.database
+        answer = self._client.query(
+            "GET", influxql.show_retentions(database), [], self._settings.timeout_s
+        )
+        wrong = self._checked_found(influxql.wrong_durations, self._checked(answer))
+        return [_flaw(database, retention, shown) for retention, shown in wrong.items()]
+
     def is_ready(self) -> bool:
         """Whether the server answers, lets us in and has the database. See `History.is_ready`."""
         try:
@@ -185,10 +196,23 @@ class InfluxHistory:
         self, parse: Callable[[influxql.Answer], Iterator[Found]], answer: influxql.Answer
     ) -> list[Found]:
         """Take what was asked for out of an answer, which may come from something else."""
+        return self._checked_found(lambda given: list(parse(given)), answer)
+
+    def _checked_found(
+        self, parse: Callable[[influxql.Answer], Found], answer: influxql.Answer
+    ) -> Found:
         try:
-            return list(parse(answer))
+            return parse(answer)
         except (KeyError, ValueError) as error:
             # VictoriaMetrics answers every question with its list of databases, for one.
             raise HistoryUnavailable(
                 f"what is at {self._settings.url} does not answer as InfluxDB does"
             ) from error
+
+
+def _flaw(database: str, retention: Retention, shown: str) -> str:
+    if not shown:
+        return f"there is no retention policy {retention.value}; start the server, which makes it"
+    mend = influxql.alter_retention(database, retention)
+    kept = "for ever" if shown == "0s" else f"for {shown}"
+    return f"its retention policy {retention.value} keeps points {kept}; run in `influx`: {mend}"

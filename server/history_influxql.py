@@ -20,6 +20,10 @@ _WINDOW_US: Final = 71 * 3600 * 1_000_000  # InfluxDB 3 Core answers for 72 hour
 _VERSION: Final = re.compile(r"^v?(\d+)\.(\d+)")
 _DROPPED: Final = re.compile(r"dropped=(\d+)")
 _DURATIONS: Final = {Retention.RAW: f"{RAW_KEPT.days}d", Retention.HOURLY: "INF"}
+_DURATIONS_SHOWN: Final = {
+    Retention.RAW: f"{RAW_KEPT.days * 24}h0m0s",
+    Retention.HOURLY: "0s",
+}
 _SHARDS: Final = {Retention.RAW: "7d", Retention.HOURLY: "91d"}
 
 Cell = int | float | str | bool | None
@@ -181,6 +185,31 @@ def create_retention(database: str, retention: Retention) -> str:
         f"DURATION {_DURATIONS[retention]} REPLICATION 1 "
         f"SHARD DURATION {_SHARDS[retention]}{default}"
     )
+
+
+def alter_retention(database: str, retention: Retention) -> str:
+    """Have a retention policy keep points for as long as it should."""
+    return (
+        f"ALTER RETENTION POLICY {_name(retention.value)} ON {_name(database)} "
+        f"DURATION {_DURATIONS[retention]}"
+    )
+
+
+def wrong_durations(shown: Answer) -> dict[Retention, str]:
+    """Find the retention policies that keep points for another time than they should.
+
+    Args:
+        shown: what `show_retentions` gave.
+
+    Returns:
+        For how long each keeps them; an empty text where there is no such policy.
+    """
+    found: dict[str, str] = {}
+    for one in shown.series():
+        name, duration = one.columns.index("name"), one.columns.index("duration")
+        found |= {str(row[name]): str(row[duration]) for row in one.values}
+    kept = {retention: found.get(retention.value, "") for retention in Retention}
+    return {one: shown for one, shown in kept.items() if shown != _DURATIONS_SHOWN[one]}
 
 
 def names(shown: Answer) -> Iterator[str]:

@@ -10,6 +10,7 @@ import click
 from access.ids import MemberId, SiteId, slug
 from access.model import Plan
 from gardien.call import examples, this_call
+from gardien.errors import one_line
 from gardien.founding import Founding, SitePlan, found, found_simulated_door
 from gardien.language import LANGUAGES
 from gardien.opening import open_installation
@@ -21,6 +22,7 @@ from runtime.settings import SettingsError
 from server import registry
 from server.accounts import PasswordHash, hash_password, save_password
 from server.folder import SETTINGS_FILE, Folder
+from server.history import HistoryUnavailable
 from server.registry_members import checked
 
 
@@ -38,6 +40,7 @@ class Options:
     language: str
     listen: str
     mqtt_port: int
+    influxdb: str
     staff_name: str | None
     staff_email: str | None
     password_file: Path | None
@@ -75,6 +78,12 @@ class Options:
     show_default=True,
     help="Of the embedded broker, on 127.0.0.1.",
 )
+@click.option(
+    "--influxdb",
+    default="",
+    metavar="URL",
+    help="Keep the history there too, such as http://127.0.0.1:8086.  [default: embedded only]",
+)
 @click.option("--staff-name", help="The first of the staff, who can log in.")
 @click.option("--staff-email", help="Their log-in.")
 @click.option(
@@ -104,6 +113,24 @@ def command(**options: Any) -> None:  # noqa: ANN401 (click's; `Options` gives t
             part.rename(place / part.name)
         folder.path.rmdir()
     _say_next(path, plan, staff, is_simulated=said.simulated)
+    if said.influxdb:
+        _prepare_history(path)
+
+
+def _prepare_history(path: Path) -> None:
+    """Make the database and its retention policies where that can be done now."""
+    with open_installation(path) as installation, installation.open_history() as (history, _):
+        url = installation.settings.history.url
+        try:
+            history.prepare()
+            is_ready, why = history.is_ready(), "its databases or buckets are missing"
+        except HistoryUnavailable as error:
+            is_ready, why = False, one_line(error)
+    if is_ready:
+        click.echo(f"The history at {url} is there: moments for 13 months, hours for ever")
+    else:
+        click.echo(f"The history at {url} is not there yet: {why}")
+        click.echo("The server goes on trying; `gardien doctor` says how it stands.")
 
 
 def _found(path: Path, plan: Founding) -> Folder:
@@ -131,6 +158,7 @@ def _plan(said: Options) -> Founding:
         language=said.language,
         mqtt_port=said.mqtt_port,
         listen=said.listen,
+        influxdb=said.influxdb,
     )
 
 

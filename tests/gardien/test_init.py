@@ -8,8 +8,9 @@ import pytest
 from edge.settings import load_door_settings
 from gardien.plans import read_door, read_hours
 from server.settings import load_server_settings
-from tests.conftest import free_port
+from tests.conftest import Influxd, free_port
 from tests.gardien.conftest import CommandLine
+from tests.server.test_history_influx import ask
 
 
 @pytest.fixture
@@ -158,3 +159,33 @@ def test_the_doctor_sees_that_nobody_can_log_in_and_that_badges_are_weak(
 def test_the_doctor_sees_a_history_that_is_out_of_reach(house: CommandLine) -> None:
     house.settings(lambda text: text + '\n[history]\nurl = "http://127.0.0.1:1"\n')
     assert any(text.startswith("history: ") for text in findings(house)["bad"])
+
+
+@pytest.mark.influxdb
+def test_a_history_in_influxdb_is_set_up_and_looked_at(
+    new: CommandLine, options: list[str], influxd: Influxd
+) -> None:
+    told = new.done("init", *options, "--influxdb", influxd.url)
+    assert f"The history at {influxd.url} is there: moments for 13 months, hours for ever" in told
+    assert load_server_settings(new.data / "gardien.toml").history.url == influxd.url
+    assert any(text.startswith(f"history: {influxd.url}") for text in findings(new)["good"])
+    ask(influxd, 'ALTER RETENTION POLICY "raw" ON "gardien" DURATION 14d')
+    assert any("raw keeps points for 336h0m0s" in text for text in findings(new)["bad"])
+
+
+def test_a_history_that_is_away_keeps_nothing_from_being_made(
+    new: CommandLine, options: list[str]
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    told = new.done("init", *options, "--influxdb", url)
+    assert f"The history at {url} is not there yet" in told
+    assert any("curves come from the embedded store" in text for text in findings(new)["bad"])
+
+
+def test_an_address_that_is_none_is_refused_and_nothing_is_made(
+    new: CommandLine, options: list[str]
+) -> None:
+    refused = new("init", *options, "--influxdb", "influx.example.org")
+    assert refused.status == 1
+    assert 'write an address such as "http://127.0.0.1:8086"' in refused.err
+    assert not new.data.exists()

@@ -73,6 +73,25 @@ def test_prepare_makes_what_the_contract_names(influxd: RunningInflux) -> None:
 
 
 @pytest.mark.influxdb
+def test_a_retention_that_is_not_as_it_should_be_is_told_with_what_mends_it(
+    influxd: RunningInflux,
+) -> None:
+    with InfluxHistory(InfluxSettings(url=influxd.url, database="flawed")) as history:
+        history.prepare()
+        assert history.flaws() == []
+        ask(influxd, 'ALTER RETENTION POLICY "raw" ON "flawed" DURATION 14d')
+        ask(influxd, 'DROP RETENTION POLICY "hourly" ON "flawed"')
+        raw, hourly = history.flaws()
+        assert "raw keeps points for 336h0m0s" in raw
+        assert "no retention policy hourly" in hourly
+        ask(influxd, raw.partition("run in `influx`: ")[2])
+        history.prepare()
+        assert history.flaws() == []
+        ask(influxd, 'ALTER RETENTION POLICY "raw" ON "flawed" DURATION INF')
+        assert "keeps points for ever" in history.flaws()[0], "that is longer than the rules allow"
+
+
+@pytest.mark.influxdb
 def test_points_are_in_nanoseconds_under_the_names_of_the_contract(influxd: RunningInflux) -> None:
     with InfluxHistory(InfluxSettings(url=influxd.url, database="lines")) as history:
         history.prepare()
