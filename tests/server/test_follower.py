@@ -22,7 +22,7 @@ from access.model import Badge, Door, Member, Plan, Policy
 from server import ledger, schema
 from server.database import Database, open_database
 from server.events import Asked, Reported
-from server.follower import NAME, HistoryFollower
+from server.follower import NAME, STAND_IN, HistoryFollower
 from server.gatehouse import Gatehouse
 from server.history import DecisionCount, History, HistoryUnavailable, Sample
 from server.history_embedded import EmbeddedHistory
@@ -30,6 +30,7 @@ from server.history_influx import InfluxHistory
 from server.history_influx_client import InfluxSettings
 from server.history_points import Point
 from server.upgrade import upgrade
+from server.verify import verify_site
 
 SITE, MAIN = SiteId("malakoff"), DoorId("main")
 # Within the 13 months that InfluxDB keeps, whenever this runs.
@@ -101,8 +102,10 @@ class Place:
     cursors: Database
     gatehouse: Gatehouse
 
-    def follower(self, history: History) -> HistoryFollower:
-        return HistoryFollower(source=self.database, cursors=self.cursors, history=history)
+    def follower(self, history: History, name: str = NAME) -> HistoryFollower:
+        return HistoryFollower(
+            source=self.database, cursors=self.cursors, history=history, name=name
+        )
 
     def done(self) -> int:
         with self.cursors.reading() as connection:
@@ -171,6 +174,18 @@ class People:
         self.place.gatehouse.handle(SITE, events, at)
         self.place.gatehouse.handle(SITE, [Reported(door=MAIN, records=(granted, opened, odd))], at)
 
+    def come_and_go(self, hour: datetime, visits: int) -> None:
+        """Let members come in and leave again, one after the other, within an hour."""
+        for number in range(visits):
+            at, member = hour + timedelta(minutes=number), MEMBERS[number]
+            for reader, later in (("in", at), ("out", at + timedelta(minutes=30))):
+                records = (
+                    self._record("access.granted", later, reader=reader, member=member),
+                    self._record("door.opened", later),
+                    self._record("door.closed", later, open_s=3.0),
+                )
+                self.place.gatehouse.handle(SITE, [Reported(door=MAIN, records=records)], later)
+
     def _record(self, kind: str, at: datetime, **data: Any) -> dict[str, Any]:
         record, self.head = chained(
             self.head, site=SITE, source=MAIN, kind=kind, time=at, data=data
@@ -187,6 +202,16 @@ def told(history: History) -> tuple[list[Sample], list[DecisionCount]]:
     start, end = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
     return (
         history.occupancy(SITE, start=start, end=end),
+        history.decisions(SITE, start=start, end=end),
+    )
+
+
+def day_of(history: History) -> tuple[list[Sample], list[Sample], list[DecisionCount]]:
+    """Give each change of a day, its hours, and its decisions."""
+    start, end = NOON - timedelta(hours=1), NOON + timedelta(hours=24)
+    return (
+        history.occupancy(SITE, start=start, end=end),
+        history.occupancy(SITE, start=start, end=end, step=timedelta(hours=1)),
         history.decisions(SITE, start=start, end=end),
     )
 
@@ -257,6 +282,29 @@ def test_it_catches_up_after_the_history_was_away(
     catch_up(follower)
     assert present(store.history)[-3:] == [1, 2, 3]
     assert place.is_caught_up()
+
+
+def test_a_day_without_the_history_is_made_up_for_to_the_point(
+    place: Place, people: People, store: Store, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        engine = create_engine(f"sqlite:///{tmp_path / 'undisturbed.db'}")
+        stack.callback(engine.dispose)
+        undisturbed = EmbeddedHistory(engine)
+        follower, other = place.follower(store.history), place.follower(undisturbed, STAND_IN)
+        people.come_and_go(NOON - timedelta(hours=1), 5)
+        catch_up(follower)
+        with store.away():
+            for hour in range(24):
+                people.come_and_go(NOON + timedelta(hours=hour), 5)
+                catch_up(other)
+                with pytest.raises(HistoryUnavailable):
+                    follower.step()
+        assert catch_up(follower) > 24 * 5 * 6
+        assert day_of(store.history) == day_of(undisturbed)
+        assert len(day_of(store.history)[0]) >= 24 * 5 * 2
+    with place.database.reading() as connection:
+        assert all(report.is_whole for report in verify_site(connection, SITE))
 
 
 def test_begun_again_at_zero_it_comes_to_the_same(
