@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.torture import (
     bad_wires,
+    busy,
     door_kills,
     evenings,
     half_dead,
@@ -27,6 +28,7 @@ TORMENTS: Final[Sequence[Torment]] = tuple(
         server_postgres.every(),
         half_dead.every(),
         bad_wires.every(),
+        busy.every(),
         evenings.every(),
     )
 )

@@ -105,6 +105,12 @@ class DoorProcess:
         """Whether the unit runs."""
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The number of the process that runs."""
+        assert self.process is not None
+        return self.process.pid
+
     def has_ended(self, within_s: float) -> bool:
         """Say whether the unit ends within so many seconds, by itself; blocks until it has."""
         if self.process is not None:

@@ -171,7 +171,8 @@ def as_text(told: Sequence[Told]) -> str:
 
 
 def _lines(one: Told) -> list[str]:
-    lines = [f"{one.name} ({', '.join(one.faults)}): {one.says}"]
+    faults = f" ({', '.join(one.faults)})" if one.faults else ""
+    lines = [f"{one.name}{faults}: {one.says}"]
     if one.skipped:
         return [*lines, f"  not done: {one.skipped}"]
     lines.append(f"  {one.rounds} of {one.asked} rounds in {one.seconds} s, seed {one.seed}")

@@ -95,6 +95,11 @@ class ServerPlace(Place):
         process = self._running.get(name)
         return process is not None and process.poll() is None
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The programs that run, by name; each leads a group of its own."""
+        return {name: process.pid for name, process in self._running.items()}
+
     def kill(self, name: str) -> None:
         """Kill a program and its children with -9, whether it has died or not."""
         process = self._running.pop(name)

@@ -27,6 +27,7 @@ NAMES = (
     "postgres-stop",
     "half-dead",
     "bad-wire",
+    "busy-minutes",
     "simulated-weeks",
 )
 
@@ -127,6 +128,10 @@ def test_over_a_wire_that_flaps_loses_or_is_narrow_all_are_answered_and_no_edge_
     tmp_path: Path,
 ) -> None:
     expect_well("bad-wire", tmp_path, is_full=False)
+
+
+def test_a_place_that_is_very_busy_keeps_its_count_and_its_files_small(tmp_path: Path) -> None:
+    expect_well("busy-minutes", tmp_path, is_full=False)
 
 
 def test_in_4_simulated_weeks_no_invariant_is_broken(tmp_path: Path) -> None:
