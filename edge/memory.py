@@ -7,7 +7,7 @@ from access.messages import InvalidMessageError, PolicySnapshot, decode
 from access.model import Policy
 from access.snapshot import SnapshotError, Verify, unseal
 from edge import knowledge, obedience, passage, timekeeping
-from edge.badges.counters import recall_counters
+from edge.badges.counters import KEPT_UNDER, recall_counters
 from edge.condition import Kept
 from edge.outbox import Outbox
 
@@ -30,7 +30,7 @@ def recall(outbox: Outbox, verify: Verify) -> Kept:
         was_held=outbox.kept(passage.KEPT_AS) is not None,
         done=obedience.read_done(outbox.kept(obedience.DONE_KEPT_AS)),
         ruled_at=obedience.read_ruled(outbox.kept(obedience.RULED_KEPT_AS)),
-        counters=recall_counters(policy, outbox.kept),
+        counters=recall_counters(outbox.kept_under(KEPT_UNDER)),
         last_at=outbox.last_at,
         clock_doubt=outbox.kept(timekeeping.KEPT_AS),
     )

@@ -23,6 +23,7 @@ from access.journal import ChainError, Head, Json, chained
 from edge.outbox_file import (
     check_file,
     connect,
+    forget_set_aside,
     insert,
     is_broken,
     is_passing,
@@ -30,6 +31,7 @@ from edge.outbox_file import (
     renew,
     salvage,
     set_aside,
+    wipe,
     write,
     write_head,
 )
@@ -70,7 +72,7 @@ class Entry:
 class Outbox:
     """The records that the server does not have for good yet, and a few values to be kept.
 
-    A file that can't be read is renamed and never deleted. What of it is whole and in order is
+    A file that can't be read is renamed, and kept for 90 days. What of it is whole and in order is
     carried over; if that is not all, a new chain begins at 1 and `lost` names the file.
 
     Used by one thread at a time.
@@ -277,6 +279,34 @@ class Outbox:
             OutboxError: it could not be written.
         """
         self.append_all([], {key: value})
+
+    def kept_under(self, prefix: str) -> dict[str, str]:
+        """Give all values whose keys begin so, by key.
+
+        Raises:
+            OutboxError: they could not be read.
+        """
+        with _as_outbox_error(self):
+            rows = self._open().execute("SELECT key, value FROM kept").fetchall()
+        return {str(key): str(value) for key, value in rows if str(key).startswith(prefix)}
+
+    def wipe(self) -> None:
+        """Write the file anew, so that nothing is left in it of what was deleted. Blocks.
+
+        Raises:
+            OutboxError: it could not be; nothing has changed.
+        """
+        with _as_outbox_error(self):
+            wipe(self._open())
+
+    def forget_set_aside(self, before: datetime) -> list[str]:
+        """Delete files that were set aside before a time; gives their names.
+
+        Raises:
+            OutboxError: one could not be deleted.
+        """
+        with _as_outbox_error(self):
+            return forget_set_aside(self._path, before)
 
     def close(self) -> None:
         """Close the file. Closing twice is harmless; using it again opens it again."""

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, body TEXT NOT NULL) 
 CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 _HEAD: Final = "outbox.head"
+_ASIDE: Final = ".unreadable-"
 _PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
 _BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 
@@ -95,6 +97,16 @@ def renew(connection: sqlite3.Connection, path: Path) -> bool:
     return not is_busy
 
 
+def wipe(connection: sqlite3.Connection) -> None:
+    """Write the file and its log anew, with nothing in their gaps.
+
+    Raises:
+        sqlite3.Error: the disk is full, or somebody else reads the file.
+    """
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
 def check_file(connection: sqlite3.Connection) -> None:
     """Check the file's pages and the chain of what it holds.
 
@@ -160,7 +172,7 @@ def insert(connection: sqlite3.Connection, record: Json) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename the file and what belongs to it; nothing is deleted. Gives the new name.
+    """Rename the file and what belongs to it; nothing is deleted yet. Gives the new name.
 
     Raises:
         OSError: it can't be renamed.
@@ -175,9 +187,23 @@ def set_aside(path: Path) -> Path:
 
 def _free_name(path: Path) -> Path:
     number = 1
-    while (name := path.with_name(f"{path.name}.unreadable-{number}")).exists():
+    while (name := path.with_name(f"{path.name}{_ASIDE}{number}")).exists():
         number += 1
     return name
+
+
+def forget_set_aside(path: Path, before: datetime) -> list[str]:
+    """Delete what was set aside before a time; gives the names of the files that are gone.
+
+    Raises:
+        OSError: one can't be deleted.
+    """
+    gone = []
+    for file in sorted(path.parent.glob(f"{path.name}{_ASIDE}*")):
+        if file.stat().st_mtime < before.timestamp():
+            file.unlink()
+            gone.append(file.name)
+    return gone
 
 
 def salvage(path: Path) -> Saved:

@@ -33,6 +33,7 @@ from edge.outbox import Outbox, OutboxError
 from edge.ports import Display, Lock, Signals
 from edge.postroom import Postroom
 from edge.presentation import CardRead, CardUnreadable, ReaderEvent, ReaderFailed, ReaderRecovered
+from edge.tidying import Tidying
 from runtime.clock import Clock
 from runtime.link import Incoming, Link, LinkDown, LinkEvent, LinkUp
 
@@ -118,6 +119,7 @@ class DoorUnit:
             version=version,
             temperature_c=temperature_c,
         )
+        self._tidying = Tidying(outbox=outbox, clock=clock)
         self._patience = _Patience(clock)
         self._queue: queue.Queue[Happening] = queue.Queue(maxsize=_ROOM)
         self._is_over = threading.Event()
@@ -176,6 +178,9 @@ class DoorUnit:
         try:
             self._take(happening)
             self._tend()
+            if isinstance(happening, Tick) and not self._door.is_unlocked:
+                with self._patience:
+                    self._tidying.tend()
         except Exception:  # noqa: BLE001 - one bad event must not leave the door without its loop
             _log.exception("%s was not handled; the lock is locked", type(happening).__name__)
             self._recover()

@@ -1,6 +1,6 @@
 """The newest counter of each badge that a door has seen itself: by it, alone, it knows a copy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,7 +10,8 @@ from access.policy import Token
 from access.tokens import NO_COUNTER, CardToken, counter_of, verdict
 from edge.effects import Keep
 
-_KEPT_AS: Final = "counter."
+KEPT_UNDER: Final = "counter."
+"""How the keys of what is kept begin."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,18 +50,17 @@ def is_provable(policy: Policy | None, badge: BadgeDigest) -> bool:
 
 def key_of(badge: BadgeDigest) -> str:
     """The key under which a badge's counter is kept."""
-    return f"{_KEPT_AS}{badge}"
+    return f"{KEPT_UNDER}{badge}"
 
 
-def recall_counters(
-    policy: Policy | None, kept: Callable[[str], str | None]
-) -> dict[BadgeDigest, int]:
-    """Read what was kept of the badges of a policy that can prove themselves.
+def recall_counters(kept: Mapping[str, str]) -> dict[BadgeDigest, int]:
+    """Read what was kept, also of badges that the policy has no more, so that it is forgotten.
 
     Args:
-        policy: the last one.
-        kept: gives what was kept under a key.
+        kept: by key; those of other things are left out.
     """
-    badges = policy.badges if policy is not None else ()
-    found = {badge: kept(key_of(badge)) for badge in badges if is_provable(policy, badge)}
-    return {badge: int(value) for badge, value in found.items() if value and value.isdecimal()}
+    return {
+        BadgeDigest(key.removeprefix(KEPT_UNDER)): int(value)
+        for key, value in kept.items()
+        if key.startswith(KEPT_UNDER) and value.isdecimal()
+    }
