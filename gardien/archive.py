@@ -16,6 +16,7 @@ from typing import IO, Any, BinaryIO, Final, cast
 import msgspec
 
 from gardien.backup_about import About, about_from, about_this, header_of
+from gardien.backup_note import NOTE
 from gardien.databases import copy_out
 from gardien.errors import CommandError
 from gardien.progress import Advance, ShowProgress, progress_bar
@@ -25,7 +26,7 @@ from gardien.vault_keys import Locker, Opener, Remembered, VaultError
 from server.folder import Folder
 
 _DATABASES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
-_LEFT_OUT: Final = ("broker",)
+_LEFT_OUT: Final = ("broker", NOTE)
 _COPIES: Final = ".backup-"
 _ABANDONED_S: Final = 24 * 3600
 _OWNER_ONLY: Final = 0o600

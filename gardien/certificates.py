@@ -97,6 +97,23 @@ def signed(name: str, ca_file: Path, ca_key_file: Path, *, now: datetime, days: 
     return Identity(key=_pem(key), certificate=certificate.public_bytes(Encoding.PEM))
 
 
+def validity_of(certificate: bytes, name: str) -> tuple[datetime, datetime]:
+    """Say from when until when a certificate is good, UTC.
+
+    Args:
+        certificate: PEM; of several, the first.
+        name: what it is called, for people.
+
+    Raises:
+        CertificateError: it is none.
+    """
+    try:
+        found = x509.load_pem_x509_certificate(certificate)
+    except ValueError as error:
+        raise CertificateError(f"{name} is not a certificate in PEM") from error
+    return found.not_valid_before_utc, found.not_valid_after_utc
+
+
 def check_certificate(path: Path) -> bytes:
     """Read a certificate's file and give its bytes; blocks for the disk.
 

@@ -39,22 +39,40 @@ def check_senders(installation: Installation) -> Findings:
 
 def _of(one: Standing, now: datetime) -> Finding:
     if one.target is None:
-        return mind(f"{one.name}: has not run yet; start the server")
+        return mind(
+            en=f"{one.name}: has not run yet; start the server",
+            fr=f"{one.name} : n'a pas encore tourné ; démarrez le serveur",
+        )
     since = one.target.failing_since
     if since is not None:
-        text = f"{one.name}: has failed since {since:%Y-%m-%d %H:%M} UTC: {one.target.error}"
-        return (bad if now - since > _LONG else mind)(f"{text}; nothing is lost, it goes on")
+        error = one.target.error
+        return (bad if now - since > _LONG else mind)(
+            en=f"{one.name}: has failed since {since:%Y-%m-%d %H:%M} UTC: {error}; nothing is "
+            "lost, it goes on",
+            fr=f"{one.name} : échoue depuis le {since:%Y-%m-%d %H:%M} UTC : {error} ; rien n'est "
+            "perdu, il continue",
+        )
     if one.dead:
         what = one.name.partition(".")[2]
-        way_out = (
-            f"see `gardien webhook dead {what}` and `gardien webhook retry {what}`"
+        en, fr = (
+            (f"`gardien webhook dead {what}` {link} `gardien webhook retry {what}`")
             if one.name.startswith("webhook.")
-            else "see `gardien alert list`"
+            else "`gardien alert list`"
+            for link in ("and", "et")
         )
-        return bad(f"{one.name}: {one.dead} were given up: {way_out}")
+        return bad(
+            en=f"{one.name}: {one.dead} were given up: see {en}",
+            fr=f"{one.name} : {one.dead} abandonnés : voyez {fr}",
+        )
     if one.lag > _MUCH_BEHIND:
-        return mind(f"{one.name}: {one.lag} entries behind the ledger; is the server running?")
-    return good(f"{one.name}: {one.lag} entries behind the ledger, {one.waiting} wait")
+        return mind(
+            en=f"{one.name}: {one.lag} entries behind the ledger; is the server running?",
+            fr=f"{one.name} : {one.lag} écritures de retard ; le serveur tourne-t-il ?",
+        )
+    return good(
+        en=f"{one.name}: {one.lag} entries behind the ledger, {one.waiting} wait",
+        fr=f"{one.name} : {one.lag} écritures de retard, {one.waiting} en attente",
+    )
 
 
 def _secrets(installation: Installation) -> Findings:
@@ -63,14 +81,20 @@ def _secrets(installation: Installation) -> Findings:
             try:
                 read_secret(channel.address_file)
             except ValueError as error:
-                yield bad(f"alerts.{channel.id}: {one_line(error)}")
+                yield bad(
+                    en=f"alerts.{channel.id}: {one_line(error)}",
+                    fr=f"alerts.{channel.id} : {one_line(error)}",
+                )
     for hook in installation.settings.webhooks:
         try:
             webhooks.read_key(read_secret(hook.secret_file))
         except ValueError as error:
             if not is_expected(error):
                 raise
-            yield bad(f"webhook.{hook.id}: {one_line(error)}")
+            yield bad(
+                en=f"webhook.{hook.id}: {one_line(error)}",
+                fr=f"webhook.{hook.id} : {one_line(error)}",
+            )
 
 
 def _open_alerts(installation: Installation) -> Findings:
@@ -79,6 +103,8 @@ def _open_alerts(installation: Installation) -> Findings:
             found = alerts_list.open_ones(alerts_list.listed(connection, SiteId(site.id)))
         if found:
             yield mind(
-                f"{site.id}: {len(found)} alerts that nobody has taken in charge; "
-                "see `gardien alert list`"
+                en=f"{site.id}: {len(found)} alerts that nobody has taken in charge; "
+                "see `gardien alert list`",
+                fr=f"{site.id} : {len(found)} alertes que personne n'a prises en charge ; "
+                "voyez `gardien alert list`",
             )

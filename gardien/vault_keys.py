@@ -202,6 +202,20 @@ def exactly(file: Readable, size: int) -> bytes:
     return content
 
 
+def is_vault(path: Path) -> bool:
+    """Whether a file begins as what gardien encrypts does. Blocks for the disk.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    with path.open("rb") as file:
+        try:
+            _magic(file)
+        except VaultError:
+            return False
+    return True
+
+
 def _magic(file: Readable) -> bytes:
     magic = file.read(len(_BY_KEY))
     if magic not in {_BY_PASSPHRASE, _BY_KEY}:

@@ -170,6 +170,26 @@ class Database:
         with self._our_errors(may_write=False), self._reading.begin() as connection:
             yield connection
 
+    def problems(self, most: int) -> list[str]:
+        """Say what is wrong inside a file of SQLite; nothing of PostgreSQL, which sees to itself.
+
+        Reads the whole file: seconds for a large one.
+
+        Args:
+            most: how many problems to tell at the most.
+
+        Raises:
+            DatabaseError: not now.
+        """
+        if not self.is_sqlite:
+            return []
+        try:
+            with self.reading() as connection:
+                rows = connection.exec_driver_sql(f"PRAGMA quick_check({most:d})").scalars().all()
+        except DatabaseFaultError as error:
+            return [str(error)]
+        return [_line(Exception(str(row))) for row in rows if row != "ok"]
+
     def maintain(self, *statements: str) -> None:
         """Run statements of SQLite that belong into no transaction: REINDEX, VACUUM.
 

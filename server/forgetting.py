@@ -84,6 +84,17 @@ _select_first: Final = select(func.min(schema.ledger.c.time)).where(
 )
 
 
+def last_run(database: Database) -> datetime | None:
+    """Say when all that was due was last forgotten; None for never. Blocks for the database.
+
+    Raises:
+        DatabaseError: not now.
+    """
+    with database.reading() as connection:
+        run = mark_of(connection, _ALL_SITES, _RUN)
+    return None if run is None else run.until
+
+
 class StoppedError(RuntimeError):
     """The server stops: the rest is forgotten at the next run."""
 

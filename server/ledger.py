@@ -279,10 +279,16 @@ def chain(connection: Connection, site: SiteId, source: str) -> Iterator[dict[st
 
 
 def numbered_chain(
-    connection: Connection, site: SiteId, source: str
+    connection: Connection, site: SiteId, source: str, *, after: int = 0
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Go through the records of one source as `chain` does, each with its id in the ledger."""
-    after = 0
+    """Go through the records of one source as `chain` does, each with its id in the ledger.
+
+    Args:
+        connection: of a transaction.
+        site: where.
+        source: a door's id, or `access.journal.SERVER`.
+        after: the number after which it begins.
+    """
     while True:
         values = {"site": site, "source": source, "after": after}
         rows = connection.execute(_select_chain, values).all()

@@ -98,10 +98,24 @@ class BrokerSettings(Settings, frozen=True, kw_only=True):
         program: which one; "auto" takes mosquitto where it is installed, else amqtt; "none" when
             a broker of its own runs already.
         port: TCP port on 127.0.0.1.
+        config_file: the settings of a mosquitto that runs already, for `gardien doctor` to look at.
     """
 
     program: Literal["auto", "mosquitto", "amqtt", "none"] = "auto"
     port: Port = 1883
+    config_file: Path = Path("/etc/mosquitto/mosquitto.conf")
+
+
+class BackupSettings(Settings, frozen=True, kw_only=True):
+    """What `gardien doctor` is to know of backups; `gardien backup` is told each time where to.
+
+    Attributes:
+        folder: where they go; not written, it looks at when one was last made.
+        oldest: how old the newest may be, 1 h to 90 d.
+    """
+
+    folder: Path | None = None
+    oldest: Annotated[Duration, Between("1 h", "90 d")] = Duration(days=2)
 
 
 class HistorySettings(Settings, frozen=True, kw_only=True):
@@ -417,6 +431,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
         clock: where the time comes from.
         mqtt: how the server reaches the broker.
         broker: the broker that gardien starts itself.
+        backup: where backups go.
         history: where occupancy and counts are kept.
         dashboard: the web pages.
         home_assistant: discovery by Home Assistant.
@@ -433,6 +448,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     clock: ClockChoice = ClockChoice("system")
     mqtt: MqttSettings
     broker: BrokerSettings = BrokerSettings()
+    backup: BackupSettings = BackupSettings()
     history: HistorySettings = HistorySettings()
     dashboard: DashboardSettings = DashboardSettings()
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()

@@ -1,11 +1,14 @@
 """`gardien backup`: the whole installation in one encrypted file."""
 
+import logging
 from pathlib import Path
 
 import click
 
 from gardien.archive import Contents, read_backup, write_backup
+from gardien.backup_note import write_note
 from gardien.call import examples, this_call
+from gardien.errors import one_line
 from gardien.vault_options import (
     PASSPHRASE_OPTION,
     PRIVATE_OPTION,
@@ -13,7 +16,10 @@ from gardien.vault_options import (
     locker_from,
     opener_from,
 )
+from runtime.clock import SystemClock
 from server.folder import Folder
+
+_log = logging.getLogger(__name__)
 
 
 @click.command(
@@ -61,6 +67,10 @@ def command(
     folder = Folder(path=this_call().data)
     folder.load_settings()
     parts = write_backup(folder, file, locker_from(passphrase_file, public_key)).parts
+    try:
+        write_note(folder, file, SystemClock().now())
+    except OSError as error:
+        _log.warning("`gardien doctor` will not know of this backup: %s", one_line(error))
     click.echo(f"{file}: {len(parts)} files, {file.stat().st_size} bytes, read back and whole")
 
 

@@ -139,16 +139,16 @@ def test_a_secret_is_long_and_new_each_time(house: House) -> None:
 def test_the_doctor_tells_what_was_given_up_and_what_is_open(hooked: House) -> None:
     fail_a_calendar(hooked.data)
     give_up(hooked.data, [1])
-    said = hooked("doctor").out
+    said = hooked("doctor", "--language", "en").out
     assert "1 were given up: see `gardien webhook dead books`" in said
     assert "1 alerts that nobody has taken in charge" in said
 
 
 def test_the_doctor_tells_of_a_secret_that_is_missing_or_wrong(hooked: House) -> None:
     (hooked.data / "books.secret").write_text("whsec_short")
-    assert "webhook.books: the secret" in hooked("doctor").out
+    assert "webhook.books: the secret" in hooked("doctor", "--language", "en").out
     (hooked.data / "books.secret").unlink()
-    assert "webhook.books:" in hooked("doctor").out
+    assert "webhook.books:" in hooked("doctor", "--language", "en").out
 
 
 def test_home_assistant_is_let_in_once_it_has_a_password(house: House) -> None:

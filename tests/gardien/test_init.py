@@ -32,7 +32,7 @@ def options(tmp_path: Path) -> list[str]:
 
 def findings(house: CommandLine) -> dict[str, list[str]]:
     by_grade: dict[str, list[str]] = {"good": [], "mind": [], "bad": []}
-    for one in json.loads(house("doctor", "--json").out):
+    for one in json.loads(house("doctor", "--json", "--language", "en").out):
         by_grade[one["grade"]].append(one["text"])
     return by_grade
 

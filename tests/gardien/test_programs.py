@@ -87,7 +87,7 @@ def test_a_badge_opens_the_door_through_all_the_programs(
         lively.done("badge", "assign", "rose@example.org", "--uid", "04a1b2c3")
 
         def is_online() -> bool:
-            told = json.loads(lively("doctor", "--json").out)
+            told = json.loads(lively("doctor", "--json", "--language", "en").out)
             return any("main: online" in one["text"] for one in told)
 
         wait_for(is_online, "the door coming online")
