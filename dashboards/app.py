@@ -21,6 +21,8 @@ from dashboards.languages import ago, speak
 from dashboards.limits import limit
 from dashboards.live import Hub, Marks
 from dashboards.metrics_prometheus import Metrics
+from dashboards.metrics_senders import FollowersReader
+from dashboards.metrics_server import ServerReport
 from dashboards.pages_account import account_pages
 from dashboards.pages_alerts import alert_pages
 from dashboards.pages_board import board_pages
@@ -34,6 +36,7 @@ from dashboards.pages_public import health_pages, public_pages
 from dashboards.pages_watch import watch_pages
 from dashboards.pages_why import why_pages
 from dashboards.parts import EXTENSION, Demo, Parts, parts, viewer
+from dashboards.readiness import Readiness
 from runtime.clock import Clock
 from server.board_reader import BoardReader
 from server.calendar_member import MemberCalendars
@@ -78,6 +81,7 @@ def create_app(
     clock: Clock,
     demo: Demo | None = None,
     cursors: Database | None = None,
+    report: ServerReport | None = None,
     metrics_token: str | None = None,
     secret: bytes | None = None,
     most_streams: int | None = None,
@@ -94,6 +98,7 @@ def create_app(
         demo: the demonstration's panel; None for none.
         cursors: where the history's follower notes how far it is, for `/metrics`; None to leave
             that out.
+        report: what the server's program tells of itself, for `/metrics`; None to leave it out.
         metrics_token: with which `/metrics` may be read from elsewhere; None for this machine only.
         secret: signs the forms, at least 16 bytes; give the same to all processes that serve the
             same address. None for one of this process's own: forms that are open when it ends must
@@ -122,6 +127,17 @@ def create_app(
         read=lambda: read_marks(reader),
         most=most_streams or max(1, settings.dashboard.threads // 2),
     )
+    followers = (
+        FollowersReader(
+            database=database,
+            cursors=cursors,
+            names=names_of(settings),
+            clock=clock,
+            histories=(NAME,) if stand_in is None else (NAME, STAND_IN),
+        )
+        if cursors is not None
+        else None
+    )
     app.extensions[EXTENSION] = Parts(
         database=database,
         gatehouse=gatehouse,
@@ -136,10 +152,10 @@ def create_app(
             reader=reader,
             sites=settings.sites,
             clock=clock,
-            cursors=cursors,
-            senders=names_of(settings),
-            histories=(NAME,) if stand_in is None else (NAME, STAND_IN),
+            followers=followers,
+            report=report,
         ),
+        readiness=Readiness(database=database, reader=reader, followers=followers, report=report),
         metrics_token=metrics_token,
         demo=demo,
     )

@@ -1,4 +1,4 @@
-"""What operators watch, in Prometheus' format. The only module that imports prometheus_client.
+"""What operators watch, in Prometheus' format.
 
 Names follow https://prometheus.io/docs/practices/naming/. No name, member or badge is in them.
 """
@@ -17,12 +17,14 @@ from sqlalchemy import Connection
 from access.ids import MemberId, SiteId
 from access.policy import Reason
 from dashboards.metrics_senders import FollowersReader
+from dashboards.metrics_server import ServerCollector, ServerReport
 from runtime.clock import Clock
 from server import ledger
 from server.board import Contact, DoorView, Occupancy, Person
 from server.board_events import is_line, to_happening
 from server.board_reader import BoardReader
 from server.database import Database
+from server.forgetting import last_run
 from server.settings import SiteSettings
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -58,9 +60,8 @@ class Metrics:
         reader: reads what the pages show.
         sites: from the settings.
         clock: the time.
-        cursors: where followers note how far they are; None to leave their lag out.
-        senders: the followers that send things on, by name.
-        histories: those that keep a history.
+        followers: how the ledger's followers stand; None to leave that out.
+        report: what the server's program tells of itself; None to leave that out.
     """
 
     def __init__(
@@ -70,21 +71,16 @@ class Metrics:
         reader: BoardReader,
         sites: Sequence[SiteSettings],
         clock: Clock,
-        cursors: Database | None = None,
-        senders: Sequence[str] = (),
-        histories: Sequence[str] = (),
+        followers: FollowersReader | None = None,
+        report: ServerReport | None = None,
     ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Sites(reader, sites, clock))
         self._registry.register(_Decisions(database))
-        if cursors is not None:
-            followers = FollowersReader(
-                database=database,
-                cursors=cursors,
-                names=senders,
-                clock=clock,
-                histories=histories,
-            )
+        self._registry.register(_Forgetting(database))
+        if report is not None:
+            self._registry.register(ServerCollector(report))
+        if followers is not None:
             self._registry.register(_Followers(followers))
 
     def scrape(self) -> bytes:
@@ -145,6 +141,22 @@ class _Decisions(Collector):
             self._done = done = end if len(found) < _BATCH else found[-1].id
             if done >= end:
                 return
+
+
+class _Forgetting(Collector):
+    """When what has been kept for long enough was last forgotten."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def collect(self) -> Iterator[Metric]:
+        run = last_run(self._database)
+        family = GaugeMetricFamily(
+            "gardien_forget_timestamp_seconds",
+            "When all that has been kept for long enough was last forgotten; 0 for never.",
+        )
+        family.add_metric((), 0.0 if run is None else run.timestamp())
+        yield family
 
 
 class _Followers(Collector):

@@ -4,11 +4,10 @@ SpaceAPI 15: https://spaceapi.io/docs/.
 """
 
 import msgspec
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response, abort, request
 
 from dashboards.metrics_prometheus import CONTENT_TYPE
 from dashboards.parts import parts, site, site_id
-from server.database import DatabaseError, DatabaseFaultError
 
 public_pages = Blueprint("public", __name__)
 health_pages = Blueprint("health", __name__)
@@ -51,12 +50,10 @@ def healthz() -> Response:
 
 @health_pages.get("/readyz")
 def readyz() -> Response:
-    """Say whether pages can be served: whether the database can be read."""
-    try:
-        parts().reader.versions()
-    except (DatabaseError, DatabaseFaultError):
-        return Response("the database can't be read now\n", 503, mimetype="text/plain")
-    return Response("ready\n", mimetype="text/plain")
+    """Say whether pages can be served, and how each part is; with `?all`, whether all is well."""
+    found = parts().readiness.look(at_all="all" in request.args)
+    status = 200 if found.ready else 503
+    return Response(msgspec.json.encode(found), status, mimetype="application/json")
 
 
 @health_pages.get("/metrics")

@@ -11,6 +11,7 @@ from access.ids import DoorId, MemberId, SiteId
 from access.model import Reader
 from dashboards.live import Hub
 from dashboards.metrics_prometheus import Metrics
+from dashboards.readiness import Readiness
 from runtime.clock import Clock
 from server.board_reader import BoardReader
 from server.calendar_member import MemberCalendars
@@ -75,6 +76,7 @@ class Parts:
     hub: Hub
     calendars: MemberCalendars
     metrics: Metrics
+    readiness: Readiness
     metrics_token: str | None = field(default=None, repr=False)
     demo: Demo | None = None
 

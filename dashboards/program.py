@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from dashboards.app import create_app, hub_of
+from dashboards.metrics_server import ServerReport
 from dashboards.parts import Demo
 from dashboards.server_waitress import served
 from runtime.settings import read_secret
@@ -47,6 +48,7 @@ def run(
             clock=installation.clock,
             demo=demo,
             cursors=cursors,
+            report=ServerReport(installation.folder.report_file),
             metrics_token=None if token is None else read_secret(token),
             secret=secret,
         )

@@ -23,10 +23,10 @@ from gardien.progress import Advance, ShowProgress, progress_bar
 from gardien.secret_files import make_private
 from gardien.vault import PIECE, VaultReader, VaultWriter
 from gardien.vault_keys import Locker, Opener, Remembered, VaultError
-from server.folder import Folder
+from server.folder import RUN_FOLDER, Folder
 
 _DATABASES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
-_LEFT_OUT: Final = ("broker", NOTE)
+_LEFT_OUT: Final = ("broker", RUN_FOLDER, NOTE)
 _COPIES: Final = ".backup-"
 _ABANDONED_S: Final = 24 * 3600
 _OWNER_ONLY: Final = 0o600

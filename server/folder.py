@@ -9,6 +9,9 @@ from server.settings import ServerSettings, load_server_settings
 
 SETTINGS_FILE: Final = "gardien.toml"
 
+RUN_FOLDER: Final = "run"
+"""What programs write there is of no use once they have ended."""
+
 
 class InstallationError(OSError):
     """The folder does not hold an installation, or not a whole one."""
@@ -47,6 +50,11 @@ class Folder:
     def history_file(self) -> Path:
         """The embedded history, and the followers' cursors."""
         return self.path / "history.db"
+
+    @property
+    def report_file(self) -> Path:
+        """The server's own numbers, while it runs."""
+        return self.path / RUN_FOLDER / "server.prom"
 
     def load_settings(self) -> ServerSettings:
         """Read `gardien.toml`.

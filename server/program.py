@@ -19,6 +19,7 @@ from server.follower import Follower
 from server.forgetting import Forgetter
 from server.home_assistant import Announcer
 from server.installation import Installation
+from server.meter_prometheus import PrometheusMeter
 from server.notifier_followers import senders
 from server.service import Inbox, Service, last_will, wishes
 
@@ -78,6 +79,7 @@ def run(
             on_event=announcer.beside(inbox.put),
         ) as link:
             inbox.fill_by(link.wait)
+            meter = PrometheusMeter(waiting=lambda: inbox.waiting, dropped=lambda: inbox.dropped)
             service = Service(
                 doors=doors,
                 gatehouse=installation.gatehouse,
@@ -87,12 +89,14 @@ def run(
                 inbox=inbox,
                 clock=installation.clock,
                 on_commit=wake,
+                meter=meter,
             )
             with _beside(
                 stop,
                 wake_all,
                 calendars=lambda: refresher.run(stop, refresh_s),
                 forgetting=Forgetter(installation, stop=stop).run,
+                numbers=lambda: meter.run(stop, installation.folder.report_file),
                 home=lambda: announcer.run(stop, link),
                 **{one.label: partial(one.run, stop) for one in followers},
             ):

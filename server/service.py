@@ -25,9 +25,10 @@ from runtime.clock import Clock
 from runtime.link import Incoming, Link, LinkDown, LinkEvent, LinkUp, Outgoing, Wish
 from server.database import DatabaseError
 from server.effects import Acknowledge, Announce, Answer, Effect
-from server.events import Asked, DoorEvent, DoorSaid, Event
+from server.events import Asked, DoorEvent, DoorSaid, Event, Reported
 from server.gatehouse import TICK, Gatehouse
 from server.intake import Intake
+from server.meter import Kind, Meter, NoMeter
 from server.order_sending import OrderSending
 
 _log = logging.getLogger(__name__)
@@ -79,6 +80,11 @@ class Inbox:
             wait: does it for up to so many seconds, until something has come: then it has put it.
         """
         self._fill = wait
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait to be taken."""
+        return self._queue.qsize()
 
     def put(self, event: LinkEvent) -> None:
         """Add an event; does not block. Only one thread may call it."""
@@ -132,6 +138,7 @@ class Service:
         clock: the time.
         on_commit: called after each commit, to wake the followers.
         online_every_s: how often doors are told the time, in seconds.
+        meter: counts what is done.
     """
 
     def __init__(
@@ -146,6 +153,7 @@ class Service:
         clock: Clock,
         on_commit: Callable[[], None],
         online_every_s: float = ONLINE_EVERY_S,
+        meter: Meter | None = None,
     ) -> None:
         self._sites = tuple(doors)
         self._gatehouse, self._policy_of, self._sign = gatehouse, policy_of, sign
@@ -154,6 +162,9 @@ class Service:
         self._online_every_s = online_every_s
         self._orders = OrderSending(sign=sign, link=link, waiting=gatehouse.orders)
         self.intake = Intake(doors)
+        self._meter: Meter = NoMeter() if meter is None else meter
+        # When the requests of this turn came, in monotonic seconds.
+        self._asked_at: dict[str, float] = {}
         self._published: dict[SiteId, _Said] = {}
         self._unheard: dict[tuple[SiteId, DoorId], DoorSaid] = {}
         self._next_tick = 0.0
@@ -185,21 +196,39 @@ class Service:
 
     def _handle(self, batch: list[LinkEvent]) -> None:
         by_site: dict[SiteId, list[DoorEvent]] = {}
+        self._asked_at.clear()
         for (site, _), said in self._unheard.items():
             by_site.setdefault(site, []).append(said)
         for item in batch:
             match item:
                 case Incoming():
-                    read = self.intake.read(item, self._clock.monotonic())
-                    if read is not None and not _is_too_late(read[1]):
+                    read = self._read(item)
+                    if read is not None:
                         by_site.setdefault(read[0], []).append(read[1])
                 case LinkUp():
                     _log.info("connected to the broker")
+                    self._meter.link_is(is_up=True)
                     self._published.clear()
                     self._orders.link_is_back()
                 case LinkDown():
                     _log.warning("the broker is out of reach: %s", item.why)
+                    self._meter.link_is(is_up=False)
         self._take_in(by_site)
+
+    def _read(self, message: Incoming) -> tuple[SiteId, DoorEvent] | None:
+        """Read a message and count it; None for what is not valid, or comes too late."""
+        read = self.intake.read(message, self._clock.monotonic())
+        if read is None:
+            self._meter.took_in("invalid")
+            return None
+        event = read[1]
+        if _is_too_late(event):
+            self._meter.took_in("late")
+            return None
+        self._meter.took_in(_KINDS[type(event)])
+        if isinstance(event, Asked):
+            self._asked_at[event.request.id] = message.arrived
+        return read
 
     def _take_in(self, by_site: Mapping[SiteId, Sequence[DoorEvent]]) -> None:
         """Commit what doors have sent.
@@ -274,16 +303,35 @@ class Service:
         topic = topics.of_site(site, what)
         self._link.send(Outgoing(topic=topic, payload=encode(message), retain=True))
 
+    def _count(self, site: SiteId, answer: Answer) -> None:
+        decision = answer.decision
+        asked_at = self._asked_at.get(decision.request)
+        if asked_at is not None:
+            self._meter.decided(
+                site,
+                is_granted=decision.granted,
+                reason=decision.reason,
+                took_s=self._clock.monotonic() - asked_at,
+            )
+
     def _send(self, site: SiteId, effects: Sequence[Effect]) -> None:
         """Send what follows: first to the doors, since somebody waits there."""
         for effect in effects:
             if isinstance(effect, Answer):
                 self._link.send(_answer(site, effect))
+                self._count(site, effect)
             elif isinstance(effect, Acknowledge):
                 self._link.send(_acknowledgement(site, effect))
         reports = [effect.report for effect in effects if isinstance(effect, Announce)]
         if reports:
             self._announce(site, reports[-1])
+
+
+_KINDS: Final[Mapping[type[DoorEvent], Kind]] = {
+    Asked: "request",
+    Reported: "journal",
+    DoorSaid: "state",
+}
 
 
 def _is_too_late(event: DoorEvent) -> bool:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 
 from access.ids import BadgeDigest, DoorId, MemberId, SiteId
@@ -40,6 +41,7 @@ from server import ledger
 from server.database import Database, open_database
 from server.gatehouse import Gatehouse
 from server.intake import Intake
+from server.meter_prometheus import PrometheusMeter
 from server.service import EXPIRY_S, Inbox, Service, last_will, wishes
 from server.upgrade import upgrade
 
@@ -116,6 +118,9 @@ class Running:
             upgrade(self.database)
             self.gatehouse = Gatehouse(database=self.database, policy_of=lambda _: policy)
             self.inbox = Inbox()
+            self.meter = PrometheusMeter(
+                waiting=lambda: self.inbox.waiting, dropped=lambda: self.inbox.dropped
+            )
             self.link = stack.enter_context(
                 DrivenPahoLink(
                     host="127.0.0.1",
@@ -137,6 +142,7 @@ class Running:
                 inbox=self.inbox,
                 clock=SystemClock(),
                 on_commit=self._count,
+                meter=self.meter,
             )
             self.intake: Intake = service.intake
             self._thread = threading.Thread(target=service.run, args=(self._stop,))
@@ -542,6 +548,36 @@ def test_a_request_that_nobody_waits_for_any_more_is_not_decided(place: Place) -
     request = door.ask()
     assert json.loads(door.hear("decision").payload)["request"] == request
     assert server.decided() == [request]
+
+
+def test_what_comes_is_counted_and_how_long_deciding_took(place: Place, tmp_path: Path) -> None:
+    server, door = place.server(), place.door()
+    for badge in (BADGES[0], BADGES[1], "f" * 32):
+        door.ask(badge)
+        door.hear("decision")
+    door.report(records(2))
+    door.say("request", b"nothing")
+    wait_for(lambda: bool(server.intake.invalid), "the message that is none")
+    server.meter.write(tmp_path / "server.prom")
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families((tmp_path / "server.prom").read_text())
+        for sample in family.samples
+    }
+    messages = {key[1]: value for key, value in found.items() if "messages_total" in key[0]}
+    assert messages == {"request": 3, "journal": 1, "invalid": 1}
+    assert found["gardien_server_decisions_total", "false", "unknown_badge", SITE] == 1
+    assert found["gardien_server_decision_seconds_count", SITE] == 3
+    assert 0 < found["gardien_server_decision_seconds_sum", SITE] < 3 * EXPIRY_S
+    assert found["gardien_server_link_up",] == 1
+    place.stop_broker()
+
+    def is_down() -> bool:
+        server.meter.write(tmp_path / "server.prom")
+        return "gardien_server_link_up 0.0" in (tmp_path / "server.prom").read_text()
+
+    wait_for(is_down, "the link's end")
+    place.start_broker()
 
 
 def be_impatient(database: Database) -> None:
