@@ -31,7 +31,7 @@ class SmtpNotifier:
 
     def send(self, letters: list[Letter]) -> None:
         """Send messages (see `server.notifier.Notifier`)."""
-        with _our_errors(), self._session() as session:
+        with _our_errors(self._settings), self._session() as session:
             for letter in letters:
                 # Who is refused while others are not is left out: the others must not get it twice.
                 session.send_message(self._mail(letter), to_addrs=list(letter.to))
@@ -41,7 +41,7 @@ class SmtpNotifier:
         of = self._settings
         with self._connection() as session:
             if of.security == "starttls":
-                session.starttls(context=self._context())
+                self._start_tls(session)
             if of.username is not None and of.password_file is not None:
                 session.login(of.username, read_secret(of.password_file))
             yield session
@@ -54,8 +54,27 @@ class SmtpNotifier:
             )
         return smtplib.SMTP(of.host, of.port_used, timeout=self._timeout_s)
 
+    def _start_tls(self, session: smtplib.SMTP) -> None:
+        """Encrypt the session; whoever takes the offer out on the way gets nothing to read."""
+        context = self._context()
+        try:
+            session.starttls(context=context)
+        except smtplib.SMTPNotSupportedError as error:
+            raise NotifierError(
+                f"{_where(self._settings)} does not offer STARTTLS, so nothing was sent; write "
+                'security = "tls" under [alerts.smtp] if it speaks TLS from the first byte, or '
+                "ask who runs it"
+            ) from error
+
     def _context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self._settings.ca_file)
+        ca_file = self._settings.ca_file
+        try:
+            return ssl.create_default_context(cafile=ca_file)
+        except OSError as error:  # ssl.SSLError too
+            raise NotifierError(
+                f"{ca_file}, the ca_file of [alerts.smtp], can't be used "
+                f"({error.strerror or 'no certificate'}); it has to hold certificates in PEM"
+            ) from error
 
     def _mail(self, letter: Letter) -> EmailMessage:
         mail = EmailMessage()
@@ -74,10 +93,27 @@ class SmtpNotifier:
         return mail
 
 
+def _where(settings: SmtpSettings) -> str:
+    return f"the mail server {settings.host}:{settings.port_used}"
+
+
 @contextmanager
-def _our_errors() -> Iterator[None]:
+def _our_errors(settings: SmtpSettings) -> Iterator[None]:
     try:
         yield
+    except NotifierError:
+        raise
+    except ssl.SSLCertVerificationError as error:
+        raise NotifierError(
+            f"{_where(settings)} shows a certificate that is not accepted "
+            f"({error.verify_message}), so nothing was sent; correct host, or give its authority "
+            "as ca_file, under [alerts.smtp]"
+        ) from error
+    except ssl.SSLError as error:
+        raise NotifierError(
+            f'{_where(settings)} does not speak TLS as security = "{settings.security}" has it '
+            f"({error.reason}), so nothing was sent; starttls is usual on port 587, and tls on 465"
+        ) from error
     except smtplib.SMTPRecipientsRefused as error:
         codes = {code for code, _ in error.recipients.values()}
         kind = NotifierRefusedError if min(codes) >= _PERMANENT else NotifierError
@@ -92,4 +128,5 @@ def _our_errors() -> Iterator[None]:
         kind = NotifierRefusedError if error.smtp_code >= _PERMANENT else NotifierError
         raise kind(f"the mail server refuses the message ({error.smtp_code})") from error
     except (smtplib.SMTPException, OSError, ValueError) as error:
-        raise NotifierError(f"the mail server can't be used ({type(error).__name__})") from error
+        why = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+        raise NotifierError(f"{_where(settings)} can't be used ({why})") from error
