@@ -13,6 +13,7 @@ from tests.torture import (
     power_cuts,
     server_disks,
     server_kills,
+    server_lines,
     server_postgres,
     sick_disks,
 )
@@ -27,6 +28,7 @@ TORMENTS: Final[Sequence[Torment]] = tuple(
         server_disks.every(),
         server_postgres.every(),
         half_dead.every(),
+        server_lines.every(),
         bad_wires.every(),
         busy.every(),
         evenings.every(),

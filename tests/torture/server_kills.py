@@ -7,7 +7,7 @@ each answer that was given; and what follows from the ledger is what a replay of
 import random
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -145,23 +145,36 @@ class Suffering:
 
 
 @contextmanager
-def suffering(run: Run, outcome: Outcome, *, database: str = "") -> Iterator[Suffering]:
+def suffering(
+    run: Run,
+    outcome: Outcome,
+    *,
+    database: str = "",
+    prepare: Callable[[ServerPlace], object] = lambda _: None,
+) -> Iterator[Suffering]:
     """Give a place with people at its doors; when the block ends well, all hand in what they have.
 
     Args:
         run: of the torment.
         outcome: takes what fails, here and in the block.
         database: a SQLAlchemy URL; empty for SQLite.
+        prepare: is given the place when its broker runs, and its server does not yet.
+
+    Raises:
+        NotSoError: it does not come to life.
     """
-    try:
-        with ServerPlace(run.folder / "p", DOORS, database=database) as place:
-            place.start()
-            with crowd(place, doors_of(run), patience_s=PATIENCE_S) as doors:
-                audit = Audit(doors, outcome)
+    with ServerPlace(run.folder / "p", DOORS, database=database) as place:
+        place.start_broker()
+        prepare(place)
+        if not place.start_server():
+            raise NotSoError(f"the server has ended: {place.log('server')}")
+        with crowd(place, doors_of(run), patience_s=PATIENCE_S) as doors:
+            audit = Audit(doors, outcome)
+            try:
                 yield Suffering(run=run, place=place, doors=doors, audit=audit)
                 place.bring_home(doors, audit, outcome)
-    except ERRORS as error:
-        outcome.failures.append(repr(error))
+            except ERRORS as error:
+                outcome.failures.append(repr(error))
 
 
 def rounds_of(run: Run, outcome: Outcome) -> Iterator[int]:

@@ -26,6 +26,7 @@ NAMES = (
     "server-locked",
     "postgres-stop",
     "half-dead",
+    "server-bad-line",
     "bad-wire",
     "busy-minutes",
     "simulated-weeks",
@@ -128,6 +129,12 @@ def test_over_a_wire_that_flaps_loses_or_is_narrow_all_are_answered_and_no_edge_
     tmp_path: Path,
 ) -> None:
     expect_well("bad-wire", tmp_path, is_full=False)
+
+
+def test_over_a_bad_line_between_server_and_broker_nothing_is_lost_or_doubled(
+    tmp_path: Path,
+) -> None:
+    expect_well("server-bad-line", tmp_path, is_full=False)
 
 
 def test_a_place_that_is_very_busy_keeps_its_count_and_its_files_small(tmp_path: Path) -> None:
