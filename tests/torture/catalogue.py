@@ -7,6 +7,7 @@ from typing import Final
 from tests.torture import (
     bad_wires,
     busy,
+    clock_jumps,
     door_kills,
     evenings,
     half_dead,
@@ -29,6 +30,7 @@ TORMENTS: Final[Sequence[Torment]] = tuple(
         server_postgres.every(),
         half_dead.every(),
         server_lines.every(),
+        clock_jumps.every(),
         bad_wires.every(),
         busy.every(),
         evenings.every(),

@@ -37,12 +37,14 @@ class DoorProcess:
     Attributes:
         config: its `door.toml`.
         process: the one that runs now.
+        program: the module that is it.
         safe_failures: what `--make-safe` said when it failed.
     """
 
     config: Path
     settings: DoorUnitSettings = field(init=False)
     process: subprocess.Popen[bytes] | None = None
+    program: str = PROGRAM
 
     def __post_init__(self) -> None:
         self.settings = load_door_settings(self.config)
@@ -161,7 +163,7 @@ class DoorProcess:
             "GARDIEN_TORTURE_KILL": kill,
             **(more or {}),
         }
-        arguments = ["-m", PROGRAM, "door", "--config", str(self.config), *words]
+        arguments = ["-m", self.program, "door", "--config", str(self.config), *words]
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [*command, *arguments],

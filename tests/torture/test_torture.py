@@ -27,6 +27,7 @@ NAMES = (
     "postgres-stop",
     "half-dead",
     "server-bad-line",
+    "clock-jump",
     "bad-wire",
     "busy-minutes",
     "simulated-weeks",
@@ -135,6 +136,12 @@ def test_over_a_bad_line_between_server_and_broker_nothing_is_lost_or_doubled(
     tmp_path: Path,
 ) -> None:
     expect_well("server-bad-line", tmp_path, is_full=False)
+
+
+def test_a_door_on_its_own_whose_clock_jumps_takes_any_time_as_after_hours(
+    tmp_path: Path,
+) -> None:
+    expect_well("clock-jump", tmp_path, is_full=False)
 
 
 def test_a_place_that_is_very_busy_keeps_its_count_and_its_files_small(tmp_path: Path) -> None:
