@@ -7,9 +7,11 @@ to be faked, and that is how Python sleeps (clock_nanosleep(2)); select(2) it do
 import runpy
 import select
 import time
+from typing import SupportsIndex
 
 
-def _sleep(seconds: float) -> None:
+def _sleep(seconds: float | SupportsIndex, /) -> None:
+    assert isinstance(seconds, float | int)
     select.select([], [], [], seconds)
 
 
