@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -82,6 +83,7 @@ def create_app(
     demo: Demo | None = None,
     cursors: Database | None = None,
     report: ServerReport | None = None,
+    is_unwritten: Callable[[], bool] = lambda: False,
     metrics_token: str | None = None,
     secret: bytes | None = None,
     most_streams: int | None = None,
@@ -99,6 +101,7 @@ def create_app(
         cursors: where the history's follower notes how far it is, for `/metrics`; None to leave
             that out.
         report: what the server's program tells of itself, for `/metrics`; None to leave it out.
+        is_unwritten: whether the server says that it can't write its ledger now.
         metrics_token: with which `/metrics` may be read from elsewhere; None for this machine only.
         secret: signs the forms, at least 16 bytes; give the same to all processes that serve the
             same address. None for one of this process's own: forms that are open when it ends must
@@ -156,6 +159,7 @@ def create_app(
             report=report,
         ),
         readiness=Readiness(database=database, reader=reader, followers=followers, report=report),
+        is_unwritten=is_unwritten,
         metrics_token=metrics_token,
         demo=demo,
     )

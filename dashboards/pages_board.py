@@ -26,7 +26,13 @@ def board() -> str:
     """Show the live board."""
     found = parts().reader.board(site_id())
     may = powers(found.watch, found.doors)
-    return render_template("board.html", board=found, powers=may, demo=parts().demo)
+    return render_template(
+        "board.html",
+        board=found,
+        powers=may,
+        demo=parts().demo,
+        is_unwritten=parts().is_unwritten(),
+    )
 
 
 @board_pages.get("/kiosk")

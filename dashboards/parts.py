@@ -77,6 +77,7 @@ class Parts:
     calendars: MemberCalendars
     metrics: Metrics
     readiness: Readiness
+    is_unwritten: Callable[[], bool] = lambda: False
     metrics_token: str | None = field(default=None, repr=False)
     demo: Demo | None = None
 

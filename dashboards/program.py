@@ -10,6 +10,7 @@ from dashboards.parts import Demo
 from dashboards.server_waitress import served
 from runtime.settings import read_secret
 from server.installation import Installation
+from server.unwritten import UnwrittenNote
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ def run(
     settings = installation.settings.dashboard
     host, port = settings.listen.host, settings.listen.port
     token = settings.metrics_token_file
+    unwritten = UnwrittenNote(installation.folder.unwritten_file)
     with installation.open_history() as (history, cursors):
         app = create_app(
             database=installation.database,
@@ -49,6 +51,7 @@ def run(
             demo=demo,
             cursors=cursors,
             report=ServerReport(installation.folder.report_file),
+            is_unwritten=unwritten.is_said,
             metrics_token=None if token is None else read_secret(token),
             secret=secret,
         )

@@ -145,6 +145,9 @@ _HAPPENED: Final[_Text] = {
     "alert.journal_full": lazy_gettext(
         "The door's journal is nearly full: only staff and guardians come in"
     ),
+    "alert.ledger_failed": lazy_gettext(
+        "The server could not record anything for a while: doors decided by themselves"
+    ),
     "alert.unit_tampered": lazy_gettext("The door unit was tampered with"),
     "alert.clock_untrusted": lazy_gettext("The door's clock can't be trusted"),
 }

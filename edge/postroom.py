@@ -1,5 +1,6 @@
 """What a door unit sends: requests, its journal until it is acknowledged, and its condition."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from access.messages import AccessRequest, DoorState, JournalBatch, JournalCondi
 from edge.condition import View
 from edge.courier import Courier
 from edge.effects import SendRequest
-from edge.outbox import Outbox
+from edge.outbox import Outbox, OutboxError
 from runtime.clock import Clock
 from runtime.link import Link, Outgoing
 
@@ -54,6 +55,7 @@ class Postroom:
     is_state_due: bool = True
     state_every_s: float = STATE_EVERY_S
     _state_said_at: float = float("-inf")
+    _waiting: int = 0
 
     def link_changed(self, *, is_up: bool) -> None:
         """The broker came into reach, or went out of it."""
@@ -144,7 +146,7 @@ class Postroom:
             at=self.clock.now(),
             lock=view.lock,
             contact=view.contact,
-            queue=len(self.outbox),
+            queue=self._count_waiting(),
             policy=view.policy,
             clock_ms=view.clock_ms,
             unit=self.version,
@@ -153,6 +155,12 @@ class Postroom:
             fire=view.fire,
             journal=self.journal,
         )
+
+    def _count_waiting(self) -> int:
+        """Count what waits; while the journal can't be read, what waited when it last could."""
+        with contextlib.suppress(OutboxError):
+            self._waiting = len(self.outbox)
+        return self._waiting
 
     def _say_state(self, payload: bytes) -> bool:
         topic = topics.of_door(self.site, self.door, topics.STATE)

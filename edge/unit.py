@@ -279,13 +279,18 @@ class DoorUnit:
         with self._patience:
             self._watch_outbox()
             self._postroom.send_journal()
-            self._postroom.tell_state(self._door.view)
+        # Whatever the journal does: that it fails is what staff must hear of.
+        self._postroom.tell_state(self._door.view)
 
     def _watch_outbox(self) -> None:
+        is_failing = bool(self._hands.unsaved)
+        if is_failing:
+            # Said before the file is asked for anything: it may not even be readable.
+            self._postroom.journal_is("failing")
         if self._outbox.lost is not None and not self._postroom.courier.is_probing:
             _log.error("the outbox was set aside: the unit starts anew, and says so")
             self._wants_restart = True
-        is_full, is_failing = self._outbox.is_nearly_full, bool(self._hands.unsaved)
+        is_full = self._outbox.is_nearly_full
         self._postroom.journal_is("failing" if is_failing else "full" if is_full else "ok")
         is_nearly_full = is_full or is_failing
         if is_nearly_full == self._is_nearly_full:

@@ -60,6 +60,10 @@ _FRENCH: Final = {
         "Le journal d'une porte est presque plein",
         "Seuls l'équipe et les gardiens entrent. Vérifiez son réseau, et la place sur sa carte.",
     ),
+    "ledger_failed": Words(
+        "Le serveur n'a rien pu enregistrer",
+        "Les portes ont décidé seules. Vérifiez la place et l'état de son disque.",
+    ),
     "unit_tampered": Words(
         "Le boîtier d'une porte a été ouvert",
         "Allez voir le boîtier. Si personne n'y travaille, remplacez les clés de cette porte.",
@@ -145,6 +149,10 @@ _ENGLISH: Final = {
     "journal_full": Words(
         "The journal of a door is nearly full",
         "Only staff and guardians come in. Check its network, and the room on its card.",
+    ),
+    "ledger_failed": Words(
+        "The server could not record anything",
+        "Doors decided by themselves. Check the room and the health of its disk.",
     ),
     "unit_tampered": Words(
         "A door unit was tampered with",

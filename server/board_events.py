@@ -33,6 +33,7 @@ ALERTS: Final = frozenset(
         "clock_untrusted",
         "journal_failing",
         "journal_full",
+        "ledger_failed",
         "order_not_obeyed",
     )
 )

@@ -164,6 +164,17 @@ class CalendarFailed:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerFailed:
+    """The ledger could not be written for a while; doors decided by themselves.
+
+    Attributes:
+        since: when something could not be written for the first time.
+    """
+
+    since: datetime
+
+
 DoorEvent = Asked | Reported | DoorSaid
 DeskEvent = (
     WatchOffered
@@ -176,4 +187,4 @@ DeskEvent = (
     | AlertAcknowledged
     | DoorOrdered
 )
-Event = DoorEvent | DeskEvent | OrderLapsed | CalendarFailed | Ticked
+Event = DoorEvent | DeskEvent | OrderLapsed | CalendarFailed | LedgerFailed | Ticked

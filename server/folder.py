@@ -56,6 +56,11 @@ class Folder:
         """The server's own numbers, while it runs."""
         return self.path / RUN_FOLDER / "server.prom"
 
+    @property
+    def unwritten_file(self) -> Path:
+        """Says by its time that the ledger can't be written: see `server.unwritten`."""
+        return self.path / RUN_FOLDER / "unwritten"
+
     def load_settings(self) -> ServerSettings:
         """Read `gardien.toml`.
 

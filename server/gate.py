@@ -23,6 +23,7 @@ from server.events import (
     CalendarFailed,
     DoorSaid,
     Event,
+    LedgerFailed,
     OrderLapsed,
     Reported,
     Ticked,
@@ -89,6 +90,8 @@ class Gate:
                 self._listen(turn, event)
             case CalendarFailed():
                 turn.alert("calendar_failed", now, dataclasses.asdict(event))
+            case LedgerFailed():
+                turn.alert("ledger_failed", now, dataclasses.asdict(event))
             case OrderLapsed():
                 ordering.lapse(turn, event)
             case Ticked():

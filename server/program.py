@@ -22,6 +22,7 @@ from server.installation import Installation
 from server.meter_prometheus import PrometheusMeter
 from server.notifier_followers import senders
 from server.service import Inbox, Service, last_will, wishes
+from server.unwritten import UnwrittenNote
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +81,8 @@ def run(
         ) as link:
             inbox.fill_by(link.wait)
             meter = PrometheusMeter(waiting=lambda: inbox.waiting, dropped=lambda: inbox.dropped)
+            unwritten = UnwrittenNote(installation.folder.unwritten_file)
+            unwritten.make()
             service = Service(
                 doors=doors,
                 gatehouse=installation.gatehouse,
@@ -90,6 +93,7 @@ def run(
                 clock=installation.clock,
                 on_commit=wake,
                 meter=meter,
+                unwritten=unwritten,
             )
             with _beside(
                 stop,

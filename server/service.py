@@ -25,11 +25,12 @@ from runtime.clock import Clock
 from runtime.link import Incoming, Link, LinkDown, LinkEvent, LinkUp, Outgoing, Wish
 from server.database import DatabaseError
 from server.effects import Acknowledge, Announce, Answer, Effect
-from server.events import Asked, DoorEvent, DoorSaid, Event, Reported
+from server.events import Asked, DoorEvent, DoorSaid, Event, LedgerFailed, Reported
 from server.gatehouse import TICK, Gatehouse
 from server.intake import Intake
 from server.meter import Kind, Meter, NoMeter
 from server.order_sending import OrderSending
+from server.unwritten import Unwritten, UnwrittenNote
 
 _log = logging.getLogger(__name__)
 
@@ -139,6 +140,7 @@ class Service:
         on_commit: called after each commit, to wake the followers.
         online_every_s: how often doors are told the time, in seconds.
         meter: counts what is done.
+        unwritten: tells others while the ledger can't be written.
     """
 
     def __init__(
@@ -154,6 +156,7 @@ class Service:
         on_commit: Callable[[], None],
         online_every_s: float = ONLINE_EVERY_S,
         meter: Meter | None = None,
+        unwritten: UnwrittenNote | None = None,
     ) -> None:
         self._sites = tuple(doors)
         self._gatehouse, self._policy_of, self._sign = gatehouse, policy_of, sign
@@ -165,6 +168,7 @@ class Service:
         self._meter: Meter = NoMeter() if meter is None else meter
         # When the requests of this turn came, in monotonic seconds.
         self._asked_at: dict[str, float] = {}
+        self._unwritten = Unwritten(unwritten)
         self._published: dict[SiteId, _Said] = {}
         self._unheard: dict[tuple[SiteId, DoorId], DoorSaid] = {}
         self._next_tick = 0.0
@@ -189,10 +193,20 @@ class Service:
             if self._clock.monotonic() >= self._next_tick:
                 self._next_tick = self._clock.monotonic() + _TICK_S
                 self._tick()
+            self._tell_unwritten()
         except DatabaseError as error:
             # Nothing was answered or acknowledged: doors decide alone and send again.
             _log.error("the ledger can't be written now: %s", error)
+            self._unwritten.refused(error, self._clock.now(), self._clock.monotonic())
             threading.Event().wait(_BACK_OFF_S)
+
+    def _tell_unwritten(self) -> None:
+        """Record that the ledger could not be written, once it can; that itself is the trial."""
+        since = self._unwritten.since
+        if since is not None and self._unwritten.is_worth_telling():
+            for site in self._sites:
+                self._commit(site, [LedgerFailed(since=since)])
+            self._unwritten.is_over()
 
     def _handle(self, batch: list[LinkEvent]) -> None:
         by_site: dict[SiteId, list[DoorEvent]] = {}
@@ -259,6 +273,8 @@ class Service:
             return
         self._send(site, effects)
         self._on_commit()
+        if effects and not self._unwritten.is_worth_telling():
+            self._unwritten.is_over()
 
     def _tick(self) -> None:
         for site in self._sites:

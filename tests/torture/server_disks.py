@@ -14,6 +14,7 @@ from typing import Final
 from access.journal import verify
 from server import ledger
 from server.database import DatabaseFaultError, open_database
+from server.unwritten import UnwrittenNote
 from server.upgrade import upgrade
 from tests.torture.audit import Audit
 from tests.torture.disk_log import Call, record
@@ -114,6 +115,8 @@ def _fill_disk(run: Run, disk: Path, number: int, outcome: Outcome) -> None:
             fill(disk)
             outcome.check(where, "it acknowledges on a full disk", is_so=quiet(doors, 1.0))
             outcome.check(where, "the server died", is_so=place.is_alive("server"))
+            said = UnwrittenNote(place.inside.folder.unwritten_file).is_said()
+            outcome.check(where, "staff are not told", is_so=said)
             outcome.count("records that waited", _waiting(doors))
             is_killed = dice.random() < 0.5
             if is_killed:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -15,8 +16,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from datetime import time as time_of_day
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, Self
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 from uuid import uuid4
 
 import msgspec
@@ -48,6 +52,7 @@ from gardien.founding import (
 from runtime.broker import find_mosquitto
 from runtime.clock import DemoClock
 from server import ledger, registry
+from server.accounts import set_password
 from server.events import DeskEvent
 from server.installation import Installation, open_installation
 from server.ledger import StoredEntry
@@ -59,6 +64,7 @@ START_S: Final = 45.0
 
 STOP_S: Final = 15.0
 _POLL_S: Final = 0.03
+PASSWORD: Final = "quatre mots pour entrer"  # noqa: S105 (of these tests only)
 _ALL_ENTRIES: Final = 1_000_000
 
 BrokerName = Literal["mosquitto", "amqtt"]
@@ -196,6 +202,29 @@ def logged_in(port: int, name: str, password: str) -> Iterator[Peer]:
     finally:
         client.disconnect()
         client.loop_stop()
+
+
+class Web:
+    """Somebody's browser, without its screen."""
+
+    def __init__(self, house: "House", who: MemberId) -> None:
+        set_password(house.inside.database, f"{who}@example.org", who, PASSWORD, house.clock.now())
+        self._address = f"http://127.0.0.1:{house.web_port}"
+        self._opener: OpenerDirector = build_opener(HTTPCookieProcessor(CookieJar()))
+        self.post("/login", page="/login", email=f"{who}@example.org", password=PASSWORD)
+
+    def get(self, path: str) -> str:
+        with self._opener.open(self._address + path, timeout=10) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    def post(self, path: str, *, page: str = "/watch", **fields: str) -> str:
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.get(page))
+        assert found is not None
+        data = urlencode(fields | {"csrf_token": found[1]}).encode()
+        with self._opener.open(self._address + path, data=data, timeout=10) as answer:
+            text: str = answer.read().decode()
+        return text
 
 
 class House:
@@ -521,6 +550,10 @@ class House:
         """Give the minutes that each has in the time bank."""
         with self.inside.database.reading() as connection:
             return registry.balances(connection, self.site)
+
+    def browse(self, who: MemberId) -> Web:
+        """Log in to the pages as somebody; the dashboard runs."""
+        return Web(self, who)
 
     def made_by(self, door: DoorId) -> Head | None:
         """Give the end of the chain that a door has made; None while it can't be read."""

@@ -4,22 +4,16 @@ Orders that are forged, meant for another door or kept by the broker: see `test_
 that are played back: `tests/edge/test_door.py` and the simulation.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
-from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 
 import pytest
 from sqlalchemy import update
 
-from access.ids import MemberId
 from access.model import Audience
 from server import schema
-from server.accounts import set_password
 from server.desk import DeskError
 from server.events import CloseAsked, DoorOrdered
 
@@ -28,32 +22,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.whole, pytest.mark.mosquitto]
 
-PASSWORD = "quatre mots pour entrer"  # noqa: S105 (of this test only)
 SOON_S = 1.0
 """From the click to the lock; what is measured is told when it took longer."""
-
-
-class Web:
-    """Somebody's browser, without its screen."""
-
-    def __init__(self, house: "House", who: MemberId) -> None:
-        set_password(house.inside.database, f"{who}@example.org", who, PASSWORD, house.clock.now())
-        self._address = f"http://127.0.0.1:{house.web_port}"
-        self._opener: OpenerDirector = build_opener(HTTPCookieProcessor(CookieJar()))
-        self.post("/login", page="/login", email=f"{who}@example.org", password=PASSWORD)
-
-    def get(self, path: str) -> str:
-        with self._opener.open(self._address + path, timeout=10) as answer:
-            text: str = answer.read().decode()
-        return text
-
-    def post(self, path: str, *, page: str = "/watch", **fields: str) -> str:
-        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.get(page))
-        assert found is not None
-        data = urlencode(fields | {"csrf_token": found[1]}).encode()
-        with self._opener.open(self._address + path, data=data, timeout=10) as answer:
-            text: str = answer.read().decode()
-        return text
 
 
 def make_public(house: "House") -> None:
@@ -102,7 +72,7 @@ def test_an_unlock_from_the_web_opens_the_door_within_a_second_and_both_say_so(
 ) -> None:
     house.start("dashboard")
     house.open_evening()
-    web = Web(house, house.zoe)
+    web = house.browse(house.zoe)
     assert lock_of(house) == "locked"
     page = web.post("/doors/main/order", do="unlock")
     took_s = measured(lambda: lock_of(house) == "unlocked")
