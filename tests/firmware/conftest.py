@@ -50,10 +50,16 @@ class Authority:
         )
         self.file.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def issue(self, name: str, *, days: int = 30) -> Identity:
-        """Issue a certificate with this common name; with negative days it has run out."""
+    def issue(self, name: str, *, days: int = 30, since: int = 60) -> Identity:
+        """Issue a certificate with this common name.
+
+        Args:
+            name: the common name.
+            days: for how many from now on it is valid; with negative ones it has run out.
+            since: since how many days ago; with negative ones it is not valid yet.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_named(name), key.public_key(), days)
+        builder = self._builder(_named(name), key.public_key(), days, since)
         hosts = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
         builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
@@ -80,7 +86,7 @@ class Authority:
         path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int = 30
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int = 30, since: int = 60
     ) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC)
         return (
@@ -89,7 +95,7 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - 60 * DAY)
+            .not_valid_before(now - since * DAY)
             .not_valid_after(now + days * DAY)
         )
 

@@ -68,6 +68,10 @@ def test_a_certificate_that_has_run_out_does_not_get_in(shipped: Shipped) -> Non
     assert not shipped.peer(shipped.authority.issue("malakoff.main", days=-1)).is_in
 
 
+def test_a_certificate_that_is_not_valid_yet_does_not_get_in(shipped: Shipped) -> None:
+    assert not shipped.peer(shipped.authority.issue("malakoff.main", since=-1)).is_in
+
+
 def test_a_revoked_certificate_does_not_get_in(shipped: Shipped) -> None:
     stolen = shipped.authority.issue("malakoff.main")
     assert shipped.peer(stolen).is_in
