@@ -12,6 +12,10 @@ _PLAIN: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _CHATTY: Final = ("alembic", "amqtt", "transitions", "werkzeug")
 """Libraries whose INFO is of no use to people here."""
 
+_TELLTALE: Final = ("urllib3", "requests", "apprise")
+"""Libraries that write whole addresses, with the tokens that are in those of webhooks, calendars
+and services: what matters of it we say ourselves, without them."""
+
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -64,3 +68,5 @@ def set_up(*, level: str = "INFO", as_json: bool = False) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    for telltale in _TELLTALE:
+        logging.getLogger(telltale).setLevel(logging.CRITICAL)

@@ -249,6 +249,8 @@ class House:
     partner = MemberId("paolo")
     members = tuple(MemberId(f"member-{number}") for number in range(1, 7))
     stranger = bytes.fromhex("04deadbeef1234")
+    options: tuple[str, ...] = ()
+    """What stands before the command of each program that is started."""
 
     def __init__(
         self,
@@ -433,7 +435,11 @@ class House:
         words = ("door", "--config", str(toml)) if is_door else (name,)
         with (self.logs / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                [sys.executable, "-m", "gardien", "--data", str(self.path), *words],
+                [
+                    *(sys.executable, "-m", "gardien", "--data", str(self.path)),
+                    *self.options,
+                    *words,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
