@@ -1,12 +1,13 @@
-"""What is to be said of the history: whether it can be reached, and how far it is behind."""
+"""What is to be said of the history: whether it is there, what it keeps, how far it is behind."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from gardien.errors import one_line
-from gardien.findings import Findings, bad, good, mind
+from gardien.findings import Finding, Findings, bad, good, mind
 from server import follower, ledger
 from server.database import Database
-from server.history import HistoryError
+from server.history import Flaw, HistoryError, HistoryUnavailable
 from server.installation import Installation
 
 _MUCH_BEHIND: Final = 10_000
@@ -15,34 +16,62 @@ _MUCH_BEHIND: Final = 10_000
 def check_history(installation: Installation) -> Findings:
     """Look at the history. Blocks for it and for the database."""
     url = installation.settings.history.url
-    en, fr = url or "the embedded store", url or "l'historique embarqué"
     try:
         with installation.open_history() as (history, cursors):
-            is_ready = history.is_ready() if url else True
-            flaws = history.flaws() if is_ready else []
             behind = _behind(installation, cursors)
+            flaws = history.flaws()
+            is_ready = not url or history.is_ready()
+    except HistoryUnavailable as error:
+        yield _away(one_line(error), one_line(error))
+        return
     except HistoryError as error:
         yield bad(en=f"history: {one_line(error)}", fr=f"historique : {one_line(error)}")
         return
-    for flaw in flaws:
-        yield bad(en=f"history: {en}: {flaw}", fr=f"historique : {fr} : {flaw}")
-    if not is_ready:
-        yield bad(
-            en=f"history: {en} can't be reached; curves come from the embedded store meanwhile, "
-            "and nothing is lost: it is caught up later",
-            fr=f"historique : {fr} est injoignable ; les courbes viennent de l'historique embarqué "
-            "en attendant, et rien n'est perdu : il sera rattrapé",
+    yield from flawed(url, flaws)
+    if not flaws and not is_ready:
+        yield _away(
+            f"{url} answers, and its database or buckets can't be read",
+            f"{url} répond, mais sa base ou ses compartiments ne se lisent pas",
         )
     elif behind > _MUCH_BEHIND:
         yield mind(
             en=f"history: {behind} entries behind the ledger; is the server running?",
             fr=f"historique : {behind} écritures de retard ; le serveur tourne-t-il ?",
         )
-    else:
+    elif not flaws:
         yield good(
-            en=f"history: {en}, {behind} entries behind the ledger",
-            fr=f"historique : {fr}, {behind} écritures de retard",
+            en=f"history: {url or 'the embedded store'}, {behind} entries behind the ledger",
+            fr=f"historique : {url or 'le fichier de gardien'}, {behind} écritures de retard",
         )
+
+
+def flawed(url: str, flaws: Sequence[Flaw]) -> Findings:
+    """Say which points a store does not keep for as long as it should, and what mends it.
+
+    Args:
+        url: of the store.
+        flaws: what `History.flaws` has found.
+    """
+    for one in flaws:
+        name = one.retention.value
+        if one.kept:
+            en = f"keeps `{name}` for {one.kept}"
+            fr = f"garde `{name}` {'à jamais' if one.kept == 'ever' else f'pendant {one.kept}'}"
+        else:
+            en, fr = f"has no retention policy `{name}`", f"n'a pas de rétention `{name}`"
+        yield bad(
+            en=f"history: {url} {en}; say to it in `influx`: {one.mend}",
+            fr=f"historique : {url} {fr} ; dites-lui dans `influx` : {one.mend}",
+        )
+
+
+def _away(en: str, fr: str) -> Finding:
+    return bad(
+        en=f"history: {en}; curves come from the embedded store meanwhile, and nothing is lost: it "
+        "is caught up later",
+        fr=f"historique : {fr} ; les courbes viennent de la copie de gardien en attendant, et rien "
+        "n'est perdu : il sera rattrapé",
+    )
 
 
 def _behind(installation: Installation, cursors: Database) -> int:

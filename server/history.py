@@ -56,6 +56,21 @@ class Retention(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """Points of one retention are kept for another time than they should.
+
+    Attributes:
+        retention: which.
+        kept: for how long, in the store's own words; "ever" for ever; empty where it is missing.
+        mend: what to say to the store, in its own language.
+    """
+
+    retention: Retention
+    kept: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """How many were inside, at a time. See `occupancy_point` for the fields."""
 
@@ -88,14 +103,14 @@ class History(Protocol):
             HistoryUnavailable: the store cannot be reached, or must be prepared by hand.
         """
 
-    def flaws(self) -> list[str]:
-        """Say what of the store is not as the rules ask, such as how long it keeps points. Blocks.
+    def flaws(self) -> list[Flaw]:
+        """Say which points are not kept for as long as the rules ask. Blocks.
 
         Returns:
-            What is wrong and what to do, in words; nothing where all is well, or can't be asked.
+            None where all is well, or the store can't be asked.
 
         Raises:
-            HistoryUnavailable: the store cannot be reached.
+            HistoryUnavailable: the store cannot be reached, or has no such database.
         """
 
     def is_ready(self) -> bool:

@@ -31,6 +31,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from access.ids import SiteId
 from server.history import (
     DecisionCount,
+    Flaw,
     HistoryRejected,
     HistoryUnavailable,
     Range,
@@ -98,7 +99,7 @@ class EmbeddedHistory:
         with _our_errors("prepare the history"):
             history_metadata.create_all(self._engine, checkfirst=True)
 
-    def flaws(self) -> list[str]:
+    def flaws(self) -> list[Flaw]:
         """Find none: what is old is forgotten by the program itself. See `History.flaws`."""
         return []
 

@@ -14,6 +14,7 @@ from access.ids import SiteId
 from server import history_influxql as influxql
 from server.history import (
     DecisionCount,
+    Flaw,
     HistoryRejected,
     HistoryUnavailable,
     Range,
@@ -89,7 +90,7 @@ class InfluxHistory:
             if retention.value not in there:
                 self._manage(influxql.create_retention(database, retention))
 
-    def flaws(self) -> list[str]:
+    def flaws(self) -> list[Flaw]:
         """Compare the retention policies with what they should be, on 1.x. See `History.flaws`."""
         if not self._client.version().has_management:
             return []
@@ -98,7 +99,16 @@ class InfluxHistory:
             "GET", influxql.show_retentions(database), [], self._settings.timeout_s
         )
         wrong = self._checked_found(influxql.wrong_durations, self._checked(answer))
-        return [_flaw(database, retention, shown) for retention, shown in wrong.items()]
+        return [
+            Flaw(
+                retention=retention,
+                kept=kept,
+                mend=influxql.alter_retention(database, retention)
+                if kept
+                else influxql.create_retention(database, retention),
+            )
+            for retention, kept in wrong.items()
+        ]
 
     def is_ready(self) -> bool:
         """Whether the server answers, lets us in and has the database. See `History.is_ready`."""
@@ -208,11 +218,3 @@ class InfluxHistory:
             raise HistoryUnavailable(
                 f"what is at {self._settings.url} does not answer as InfluxDB does"
             ) from error
-
-
-def _flaw(database: str, retention: Retention, shown: str) -> str:
-    if not shown:
-        return f"there is no retention policy {retention.value}; start the server, which makes it"
-    mend = influxql.alter_retention(database, retention)
-    kept = "for ever" if shown == "0s" else f"for {shown}"
-    return f"its retention policy {retention.value} keeps points {kept}; run in `influx`: {mend}"

@@ -202,14 +202,15 @@ def wrong_durations(shown: Answer) -> dict[Retention, str]:
         shown: what `show_retentions` gave.
 
     Returns:
-        For how long each keeps them; an empty text where there is no such policy.
+        For how long each keeps them, or "ever"; an empty text where there is no such policy.
     """
     found: dict[str, str] = {}
     for one in shown.series():
         name, duration = one.columns.index("name"), one.columns.index("duration")
         found |= {str(row[name]): str(row[duration]) for row in one.values}
     kept = {retention: found.get(retention.value, "") for retention in Retention}
-    return {one: shown for one, shown in kept.items() if shown != _DURATIONS_SHOWN[one]}
+    wrong = {one: shown for one, shown in kept.items() if shown != _DURATIONS_SHOWN[one]}
+    return {one: "ever" if shown == "0s" else shown for one, shown in wrong.items()}
 
 
 def names(shown: Answer) -> Iterator[str]:

@@ -10,6 +10,7 @@ import click
 from access.ids import MemberId, SiteId, slug
 from access.model import Plan
 from gardien.call import examples, this_call
+from gardien.checkup_history import flawed
 from gardien.errors import one_line
 from gardien.founding import Founding, SitePlan, found, found_simulated_door
 from gardien.language import LANGUAGES
@@ -123,12 +124,15 @@ def _prepare_history(path: Path) -> None:
         url = installation.settings.history.url
         try:
             history.prepare()
-            is_ready, why = history.is_ready(), "its databases or buckets are missing"
+            flaws, is_ready = history.flaws(), history.is_ready()
+            why = "its database or buckets can't be read"
         except HistoryUnavailable as error:
-            is_ready, why = False, one_line(error)
-    if is_ready:
+            flaws, is_ready, why = [], False, one_line(error)
+    for finding in flawed(url, flaws):
+        click.echo(finding.told("en"))
+    if is_ready and not flaws:
         click.echo(f"The history at {url} is there: moments for 13 months, hours for ever")
-    else:
+    elif not is_ready:
         click.echo(f"The history at {url} is not there yet: {why}")
         click.echo("The server goes on trying; `gardien doctor` says how it stands.")
 

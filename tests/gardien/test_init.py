@@ -1,6 +1,7 @@
 """A new installation, and what the doctor says of it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -170,7 +171,30 @@ def test_a_history_in_influxdb_is_set_up_and_looked_at(
     assert load_server_settings(new.data / "gardien.toml").history.url == influxd.url
     assert any(text.startswith(f"history: {influxd.url}") for text in findings(new)["good"])
     ask(influxd, 'ALTER RETENTION POLICY "raw" ON "gardien" DURATION 14d')
-    assert any("raw keeps points for 336h0m0s" in text for text in findings(new)["bad"])
+    ask(influxd, 'DROP RETENTION POLICY "hourly" ON "gardien"')
+    found = findings(new)
+    flaws = [text for text in found["bad"] if text.startswith(f"history: {influxd.url} ")]
+    assert "keeps `raw` for 336h0m0s" in flaws[0]
+    assert "has no retention policy `hourly`" in flaws[1]
+    assert not [text for text in found["good"] if text.startswith("history")]
+    for one in flaws:
+        ask(influxd, one.partition("in `influx`: ")[2])
+    assert not [text for text in findings(new)["bad"] if text.startswith("history")]
+    ask(influxd, 'DROP DATABASE "gardien"')
+    [gone] = [text for text in findings(new)["bad"] if text.startswith("history")]
+    assert "database not found" in gone
+
+
+@pytest.mark.influxdb
+def test_a_history_that_is_there_and_keeps_for_ever_is_not_called_well(
+    new: CommandLine, options: list[str], new_influxd: Callable[[bool], Influxd]
+) -> None:
+    server = new_influxd(False)  # noqa: FBT003 - InfluxDB's own switch
+    ask(server, "CREATE DATABASE gardien")
+    ask(server, 'CREATE RETENTION POLICY "raw" ON "gardien" DURATION INF REPLICATION 1 DEFAULT')
+    told = new.done("init", *options, "--influxdb", server.url)
+    assert "keeps `raw` for ever; say to it" in told
+    assert "moments for 13 months" not in told
 
 
 def test_a_history_that_is_away_keeps_nothing_from_being_made(

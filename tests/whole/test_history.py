@@ -47,6 +47,11 @@ def test_a_history_rebuilt_from_nothing_is_the_same_in_influxdb_and_in_the_embed
     rebuild(house)
     assert read(house) == first
 
+    house.change_settings(f'url = "{url}"', 'url = "http://127.0.0.1:1"')  # where nobody is
+    refused = house.gardien("history", "rebuild")
+    assert refused.returncode == 1
+    assert "try again when it is there" in refused.stderr
+
     (house.path / "gardien.toml").write_text(place)  # the embedded store, kept all the while
     assert read(house) == first
     rebuild(house)
