@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 from access.ids import DoorId, RequestId, SiteId
 from access.model import Reader
 from access.snapshot import Verify
+from edge.badges.meeting import Cards, Meeting
 from edge.condition import Rules
 from edge.door import Door
 from edge.events import ContactChanged, ExitButton, Started, Stopping, Tick
@@ -20,13 +21,15 @@ from edge.mailbox import Mail, Mailbox
 from edge.memory import recall
 from edge.ports import Signal
 from edge.postroom import STATE_EVERY_S, last_will
-from edge.presentation import CardRead
+from edge.presentation import CardRead, CardUnreadable
 from edge.unit import DoorUnit, Happening
 from runtime.link import Incoming
+from simulation.cards import KEYS, Antenna
 from simulation.clocks import EPOCH, NodeClock
 from simulation.disk import Platter, PowerCutError, SimulatedOutbox
 from simulation.invariants import Witness
 from simulation.network import Broker, SimulatedLink
+from simulation.rulebook import Card
 from simulation.world import World
 
 IDLE_S: Final = 600.0
@@ -267,15 +270,31 @@ class DoorNode:
         self.platter.sync()
         self.world.after(2.0, self.power_on)
 
-    def tap(self, reader: Reader, uid: bytes, who: str) -> bool:
+    def tap(self, reader: Reader, card: Card, who: str) -> bool:
         """Somebody presents a badge; returns whether the reader saw it."""
         if self.unit is None or reader in self.failed:
             return False
         self.world.tell(self.id, f"badge at {reader.value}", who)
-        self.witness.tapped(self.id, reader, uid, is_stalled=self.is_stalled)
-        self.post(CardRead(reader=reader.value, uid=uid))
+        met = self._meet(reader, card, self.unit)
+        self.witness.tapped(self.id, reader, card, met, is_stalled=self.is_stalled)
+        if card.body is not None:
+            card.body.leaves_after = None
+        self.post(met)
         self.on_tap(self.id)
         return True
+
+    def _meet(self, reader: Reader, card: Card, unit: SimulatedUnit) -> CardRead | CardUnreadable:
+        """Let the reader do with a card what the door wants of it."""
+        if card.body is None:
+            return CardRead(reader=reader.value, uid=card.uid)
+        chance = self.world.chance("cards")
+        meeting = Meeting(
+            reader=reader.value,
+            memory=Antenna(chance=chance, body=card.body),
+            cards=Cards(keys=KEYS, ask=unit.wish),
+            random=chance.randbytes,
+        )
+        return meeting.meet(card.uid)
 
     @property
     def is_stalled(self) -> bool:

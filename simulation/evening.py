@@ -20,6 +20,7 @@ from simulation.network import Broker
 from simulation.people import Habits, People
 from simulation.rulebook import BADGE_KEY, DOORS, SITE, Rulebook, populated
 from simulation.servers import Books, ServerNode
+from simulation.thieves import EXAM_STEP_S, Thieves
 from simulation.verdicts import converged, settled
 from simulation.world import Happened, World
 
@@ -99,7 +100,9 @@ class _Evening:
         self.plan = plan
         first = Random(f"{plan.seed}/start")  # noqa: S311 (no secret hangs on it)
         self.world = World(plan.seed, first.choice(_STARTS))
-        self.rules: Rulebook = populated(self.world, days=max(1, round(plan.hours / 24)))
+        self.rules: Rulebook = populated(
+            self.world, days=max(1, round(plan.hours / 24)), without=plan.without
+        )
         self.witness = Witness(world=self.world, rules=self.rules)
         self.broker = Broker(world=self.world)
         self.books = Books(witness=self.witness)
@@ -114,6 +117,9 @@ class _Evening:
             server=self.server,
             habits=self._habits(),
         )
+        self.thieves = Thieves(world=self.world, rules=self.rules, people=self.people)
+        for badge, token in self.rules.enrolled.items():
+            self.books.enrol(badge, token, self.world.start)
         self.trouble = Trouble(
             world=self.world,
             witness=self.witness,
@@ -141,6 +147,8 @@ class _Evening:
         self._until(10.0)
         self.trouble.begin()
         self.people.plan(self.plan.hours)
+        if self.people.habits.copies:
+            self.thieves.plan(self.plan.hours)
         self._until(self.plan.hours * 3600.0)
 
     def _mend(self) -> None:
@@ -150,10 +158,18 @@ class _Evening:
         if self.witness.violation is None:
             version = self.rules.policy_of(SITE).version
             converged(self.witness, self.books, self.doors.values(), version)
+        self._examine()
         end_s = self.world.now_s + LONGEST_WATCH_S
         while self.witness.violation is None and self._is_watched() and self.world.now_s < end_s:
             self._until(self.world.now_s + _STEP_S)
         self._until(self.world.now_s + CONVERGE_S)
+
+    def _examine(self) -> None:
+        """Use copied badges and their copies once more: by now they must be found (8)."""
+        if self.thieves.copies:
+            lasts_s = self.thieves.examine(list(self.doors.values()))
+            self._until(self.world.now_s + lasts_s + EXAM_STEP_S)
+            self.witness.copies.examined()
 
     def _is_watched(self) -> bool:
         return any(not watch.ends for watch in self.witness.watches.values())
@@ -212,7 +228,7 @@ class _Evening:
         faults = [kind.value for kind in Fault if kind in self.trouble.kinds]
         return Result(
             plan=self.plan,
-            has=(*faults, *habits),
+            has=(*faults, *habits, *self.rules.features),
             violation=self.witness.violation,
             counts=self.world.counts,
             steps=self.world.steps,

@@ -2,9 +2,9 @@
 
 They have the numbers of the house's list: 1 free exit, 2 no unlock without a record, 3 nobody
 after hours without a watch, 4 each record exactly once, 5 no release by a failure, 6 no stale or
-borrowed grant, 7 revocation holds, 9 the ledger can be verified, 10 the count follows from the
-ledger, 12 everything is bounded and live. What is checked at the end is in `verdicts`. The witness
-has the rules in words of its own; it never asks `decide`.
+borrowed grant, 7 revocation holds, 8 copies of badges (`copies`), 9 the ledger can be verified, 10
+the count follows from the ledger, 12 everything is bounded and live. What is checked at the end is
+in `verdicts`. The witness has the rules in words of its own; it never asks `decide`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,16 +14,18 @@ from typing import Any, Final
 
 from access.badge import digest
 from access.ids import BadgeDigest, DoorId, MemberId
-from access.instants import from_rfc3339
-from access.model import Authorization, Member, Plan, Policy, Reader, Status
+from access.instants import Span, from_rfc3339
+from access.model import Authorization, BadgeLevel, Member, Plan, Policy, Reader, Status
+from access.tokens import UNPROVEN, CardToken
 from edge.door import Door
 from edge.events import Tick
 from edge.ports import Signal
-from edge.presentation import CardRead
+from edge.presentation import CardRead, CardUnreadable
 from edge.unit import Happening
 from runtime.link import Incoming, LinkUp
 from server.effects import Credit, Effect, Keep
-from simulation.rulebook import BADGE_KEY, Rulebook
+from simulation.copies import CLONED, CopiesSeen
+from simulation.rulebook import BADGE_KEY, Card, Rulebook
 from simulation.world import World
 
 ANSWER_S: Final = 3.0
@@ -69,6 +71,7 @@ class Tap:
         taken_s: when the unit took it up; None before.
         is_answered: whether something was shown for it.
         boots: how often the unit had been started then.
+        token: what its card has shown.
     """
 
     at_s: float
@@ -78,6 +81,7 @@ class Tap:
     taken_s: float | None = None
     is_answered: bool = False
     records: int = 0
+    token: CardToken | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,8 +135,13 @@ class Witness:
     decided: dict[str, bool] = field(default_factory=dict)
     violation: Violation | None = None
     patience_s: float = 0.0
+    copies: CopiesSeen = field(init=False)
     decision_of: Callable[[str], dict[str, Any] | None] = lambda _request: None
     in_reach: Callable[[DoorId], bool] = lambda _door: False
+
+    def __post_init__(self) -> None:
+        """Look at copied badges as well."""
+        self.copies = CopiesSeen(rules=self.rules, protest=self.protest, count=self.world.count)
 
     def protest(self, number: int, text: str) -> None:
         """Note that an invariant did not hold; the first one counts."""
@@ -160,13 +169,27 @@ class Witness:
             if door in {None, name}:
                 seen.undisturbed_s = self.world.now_s
 
-    def tapped(self, door: DoorId, reader: Reader, uid: bytes, *, is_stalled: bool) -> None:
+    def tapped(
+        self,
+        door: DoorId,
+        reader: Reader,
+        card: Card,
+        met: CardRead | CardUnreadable,
+        *,
+        is_stalled: bool,
+    ) -> None:
         """Somebody presents a badge, and is to get an answer."""
         seen = self.door(door)
         tap = Tap(
-            at_s=self.world.now_s, reader=reader, badge=digest(uid, BADGE_KEY), boots=seen.boots
+            at_s=self.world.now_s,
+            reader=reader,
+            badge=digest(card.uid, BADGE_KEY),
+            boots=seen.boots,
+            token=met.token if isinstance(met, CardRead) else None,
         )
         seen.taps.append(tap)
+        is_pulled = card.body is not None and (card.body.leaves_after or 0) < 0
+        self.copies.presented(card, met, is_pulled=is_pulled)
         if is_stalled:
             self.world.count("tap_while_stalled")
         self.world.after(ANSWER_S, lambda: self._is_answered(door, tap))
@@ -178,11 +201,13 @@ class Witness:
         seen.happening = happening
         if isinstance(happening, LinkUp):
             seen.undisturbed_s = self.world.now_s
-        if isinstance(happening, CardRead):
+        if isinstance(happening, CardRead | CardUnreadable) and happening.uid is not None:
             badge = digest(happening.uid, BADGE_KEY)
+            token = happening.token if isinstance(happening, CardRead) else None
             for tap in seen.taps:
                 # What a unit had not taken up when it lost its power, it never does.
-                if tap.taken_s is None and tap.badge == badge and tap.boots == seen.boots:
+                is_it = (tap.badge, tap.token, tap.boots) == (badge, token, seen.boots)
+                if tap.taken_s is None and is_it:
                     tap.taken_s = self.world.now_s
                     break
 
@@ -273,6 +298,7 @@ class Witness:
                     seen.credits.append((effect.member, effect.minutes))
             elif isinstance(effect, Keep):
                 self._kept(effect)
+        self.copies.committed(effects)
 
     def _kept(self, effect: Keep) -> None:
         what = effect.record["type"].removeprefix("gardien.")
@@ -331,8 +357,10 @@ class Witness:
         open_now = any(watch.is_open for watch in self.watches.values())
         some = any(not watch.ends for watch in self.watches.values())
         recent = self.rules.lately(_REMEMBERED_S)
+        proven = data.get("proof") == "fits"
         if not any(
-            self._may_enter(one.policy, badge, at, timedelta(), open_now, some) for one in recent
+            self._may_enter(one.policy, badge, at, timedelta(), open_now, some, proven)
+            for one in recent
         ):
             self.protest(3, f"the server admits {answer['member']}: {answer['reason']}")
         if answer["reason"] == "opening_hours" and not any(one.is_open(at) for one in recent):
@@ -357,14 +385,24 @@ class Witness:
         data = record["data"]
         badge = BadgeDigest(str(data["badge"]))
         now_s = self.world.now_s
-        mine = [t for t in reversed(seen.taps) if t.badge == badge and t.taken_s is not None]
+        mine = [
+            t
+            for t in reversed(seen.taps)
+            if t.badge == badge and t.taken_s is not None and data.get("token") == t.token
+        ]
         tap = next((t for t in mine if not t.records), None)
         if tap is None:
             self.protest(6, f"{door} answered a badge that nobody presented")
         else:
             tap.records += 1
             tap.is_answered = True
-        if record["type"] != "gardien.access.granted" or data["reader"] != "in":
+        is_in = record["type"] == "gardien.access.granted" and data["reader"] == "in"
+        if data.get("token") is not None:
+            is_own = is_in and data["offline"] is True
+            self.copies.used(door, badge, CardToken(data["token"]), is_admitted=is_own)
+        if data["reason"] == CLONED and data["offline"]:
+            self.world.count("copy_refused_alone")
+        if not is_in:
             return
         self.world.count("granted alone" if data["offline"] else "granted by the server")
         if data["offline"]:
@@ -398,11 +436,12 @@ class Witness:
         runs = self._knows_of_watch(policy, str(record["data"]["watch"]))
         # A guardian may open by the clock of a door that doubts it: so the house has decided.
         said = from_rfc3339(record["time"])
+        proven = record["data"].get("token") not in {None, UNPROVEN}
         by_clock = record["data"]["reason"] == "watch_opened" and self._may_enter(
-            policy, badge, said, timedelta(), runs, runs
+            policy, badge, said, timedelta(), runs, runs, proven
         )
-        slack = _CLOCKS_DIFFER
-        if not by_clock and not self._may_enter(policy, badge, self.world.now, slack, runs, runs):
+        slack, now = _CLOCKS_DIFFER, self.world.now
+        if not by_clock and not self._may_enter(policy, badge, now, slack, runs, runs, proven):
             self.protest(3, f"{door} admits {record['data']['member']} alone: {record['data']}")
         if not self.in_reach(door):
             return
@@ -432,6 +471,7 @@ class Witness:
         slack: timedelta,
         is_watched: bool,  # noqa: FBT001 (named at each call)
         is_closing: bool,  # noqa: FBT001 (likewise)
+        is_proven: bool,  # noqa: FBT001 (likewise)
     ) -> bool:
         """Say by rules of one's own whether a badge may open a door at `at`."""
         known = policy.badges.get(badge)
@@ -439,6 +479,9 @@ class Witness:
         if known is None or member is None or known.status.value != "active":
             return False
         if member.status is not Status.ACTIVE:
+            return False
+        level = known.level if is_proven else BadgeLevel.L0
+        if level < policy.level_after_hours and not _is_within(policy.opening, at, slack):
             return False
         if member.plan is Plan.STAFF or _is_open(policy, member, at, slack):
             return True
@@ -467,6 +510,10 @@ class Witness:
 
 def _is_open(policy: Policy, member: Member, at: datetime, slack: timedelta) -> bool:
     spans = [*policy.opening, *policy.plan_hours.get(member.plan, ())]
+    return _is_within(spans, at, slack)
+
+
+def _is_within(spans: Sequence[Span], at: datetime, slack: timedelta) -> bool:
     return any(span.start - slack <= at < span.end + slack for span in spans)
 
 

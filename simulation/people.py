@@ -19,6 +19,7 @@ from server.events import (
     WatchOffered,
     WatchTaken,
 )
+from simulation.cards import LONGEST_VISIT
 from simulation.doors import DoorNode
 from simulation.rulebook import Card, Rulebook, card_of
 from simulation.servers import ServerNode
@@ -26,6 +27,7 @@ from simulation.world import World
 
 _LOOKS_AFTER_S: Final = (0.7, 1.6, 2.9)
 _HALF: Final = 0.5
+_PULLED: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Habits:
         counts_guests: guardians count guests, and people, on the page.
         holds: guardians hold the door unlocked (passage mode).
         strangers: lost and unknown badges are tried.
+        pulls: they pull cards of level L1 away too soon.
+        copies: thieves copy cards of level L1, and come with the copies.
     """
 
     props: bool = False
@@ -55,6 +59,8 @@ class Habits:
     counts_guests: bool = False
     holds: bool = False
     strangers: bool = False
+    pulls: bool = False
+    copies: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,14 +105,21 @@ class People:
         """Badge, look whether the door opens, and go in."""
         if self.is_over:
             return
-        door.tap(Reader.IN, card.uid, card.holder)
+        self._present(door, card)
         if self.habits.impatient and self._sometimes(0.3):
             self.world.count("impatient")
             again_s = self.world.chance("people").choice([0.05, 0.3, 1.2])
-            self.world.after(again_s, lambda: door.tap(Reader.IN, card.uid, card.holder))
+            self.world.after(again_s, lambda: self._present(door, card))
         for number, seconds in enumerate(_LOOKS_AFTER_S):
             is_last = number == len(_LOOKS_AFTER_S) - 1
             self.world.after(seconds, partial(self._look, door, card, tries, is_last))
+
+    def _present(self, door: DoorNode, card: Card) -> None:
+        """Hold a card to the way in, perhaps for too short a time."""
+        chance = self.world.chance("cards")
+        if card.body is not None and self.habits.pulls and chance.random() < _PULLED:
+            card.body.leaves_after = chance.randrange(LONGEST_VISIT + 2)
+        door.tap(Reader.IN, card, card.holder)
 
     def _look(self, door: DoorNode, card: Card, tries: int, is_last: bool) -> None:  # noqa: FBT001 (named above)
         if card.holder in self.inside:
@@ -123,7 +136,7 @@ class People:
     def _pass_in(self, door: DoorNode, member: MemberId) -> None:
         chance = self.world.chance("people")
         self.inside.add(member)
-        self._through(door)
+        self.through(door)
         if self.habits.tailgates and self._sometimes(0.15):
             self.world.count("tailgated")
             self.world.tell(door.id, "tailgated")
@@ -141,25 +154,27 @@ class People:
         door = self._some_door()
         forgets = self.habits.forgets and self._sometimes(0.3)
         if Reader.OUT in door.readers and not forgets:
-            door.tap(Reader.OUT, self.rules.cards[member].uid, member)
+            door.tap(Reader.OUT, self.rules.cards[member], member)
             self.world.after(1.0, lambda: self._out(door))
         else:
-            self._press(door)
+            self.press(door)
 
     def _out(self, door: DoorNode) -> None:
         """Where the badge does not free the door, the button does."""
         if door.is_free:
-            self._through(door)
+            self.through(door)
         else:
             self.world.count("badge_did_not_free")
-            self._press(door)
+            self.press(door)
 
-    def _press(self, door: DoorNode) -> None:
+    def press(self, door: DoorNode) -> None:
+        """Go out by the exit button."""
         door.press(is_down=True)
-        self.world.after(0.4, lambda: self._through(door))
+        self.world.after(0.4, lambda: self.through(door))
         self.world.after(0.6, lambda: door.press(is_down=False))
 
-    def _through(self, door: DoorNode) -> None:
+    def through(self, door: DoorNode) -> None:
+        """Open a door, pass, and let it close, if need be after a long while."""
         if door.is_leaf_open:
             return
         door.swing(is_open=True)
@@ -191,7 +206,7 @@ class People:
         if self.habits.forgets and self._sometimes(_HALF):
             self.world.count("guardian_forgot")
             self.inside.discard(guardian)
-            self._press(self._some_door())
+            self.press(self._some_door())
             return
         if self._sometimes(_HALF) and self.server.at_desk(CloseAsked(by=guardian)):
             self.world.count("closed_at_desk")
@@ -215,8 +230,8 @@ class People:
         if guardian in self.inside:
             door, card = self._some_door(), self.rules.cards[guardian]
             self.world.count("tried_to_hold")
-            door.tap(Reader.IN, card.uid, guardian)
-            self.world.after(2.0, lambda: door.tap(Reader.IN, card.uid, guardian))
+            door.tap(Reader.IN, card, guardian)
+            self.world.after(2.0, lambda: door.tap(Reader.IN, card, guardian))
 
     def _guests(self, member: MemberId) -> None:
         chance = self.world.chance("people")
@@ -235,7 +250,7 @@ class People:
 
     def _force(self) -> None:
         self.world.count("forced")
-        self._through(self._some_door())
+        self.through(self._some_door())
 
     def _strange(self) -> None:
         """Somebody tries a badge that is not theirs, or no badge of the site's."""
@@ -247,7 +262,7 @@ class People:
         else:
             self.world.count("found_badge")
             card = self.rules.cards[chance.choice(holders)]
-        self._some_door().tap(Reader.IN, card.uid, f"stranger with {card.holder}")
+        self._some_door().tap(Reader.IN, card, f"stranger with {card.holder}")
 
     def _at(self, moment: datetime, what: Callable[[], None]) -> None:
         wait_s = (moment - self.world.now).total_seconds()

@@ -3,7 +3,7 @@
 It compiles a real `Policy` each time that something changes, as the server's policy source does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from random import Random
@@ -18,6 +18,7 @@ from access.model import (
     Audience,
     Authorization,
     Badge,
+    BadgeLevel,
     BadgeStatus,
     Door,
     Member,
@@ -27,11 +28,16 @@ from access.model import (
     Status,
     Validity,
 )
+from access.tokens import CardToken
+from simulation.cards import Body, enrolled
 from simulation.world import World
 
 SITE: Final = SiteId("malakoff")
 ZONE: Final = ZoneInfo("Europe/Paris")
 BADGE_KEY: Final = bytes(range(32))
+
+L1_CARDS: Final = "l1_cards"
+L1_AFTER_HOURS: Final = "l1_after_hours"
 
 _RELIED_ON: Final = timedelta(hours=72)
 _MOST_AGE: Final = timedelta(hours=6)
@@ -57,11 +63,16 @@ DOORS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """A badge as its holder has it: the UID that the reader sees, and what the site makes of it."""
+    """A badge as its holder has it: the UID that the reader sees, and what the site makes of it.
+
+    Attributes:
+        body: the card itself, where it is more than its UID: of level L1, or a copy of one.
+    """
 
     uid: bytes
     digest: BadgeDigest
     holder: MemberId
+    body: Body | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +97,17 @@ class Rulebook:
         cards: everybody's badge, by member.
         editions: every version that was ever in force, in order.
         revoked_s: when a badge was revoked, in true seconds.
+        level_after_hours: the level that a badge must have outside opening hours.
+        enrolled: what each badge of level L1 has shown when it was made.
+        features: what only some sites have: `L1_CARDS`, `L1_AFTER_HOURS`.
     """
 
     world: World
     capacity: int
     days: int
+    level_after_hours: BadgeLevel = BadgeLevel.L0
+    enrolled: dict[BadgeDigest, CardToken] = field(default_factory=dict)
+    features: list[str] = field(default_factory=list)
     members: dict[MemberId, Member] = field(default_factory=dict)
     badges: dict[BadgeDigest, Badge] = field(default_factory=dict)
     cards: dict[MemberId, Card] = field(default_factory=dict)
@@ -131,6 +148,14 @@ class Rulebook:
         self.revoked_s[self.cards[member].digest] = self.world.now_s
         self._is_changed = True
 
+    def suspend_badge(self, badge: BadgeDigest) -> None:
+        """Suspend a badge of which a copy was seen, as the server's transaction does."""
+        known = self.badges[badge]
+        if known.status is BadgeStatus.ACTIVE:
+            self.badges[badge] = replace(known, status=BadgeStatus.SUSPENDED)
+            self.revoked_s.setdefault(badge, self.world.now_s)
+            self._is_changed = True
+
     def close_at(self, day: date, closes: time) -> None:
         """Change the end of one day's opening hours."""
         self.closes[day] = closes
@@ -162,6 +187,7 @@ class Rulebook:
             opening=opening_spans(hours, ZONE, first, last),
             plan_hours={Plan.RESIDENT: opening_spans(residents, ZONE, first, last)},
             authorizations=dict(self.authorizations),
+            level_after_hours=self.level_after_hours,
         )
 
 
@@ -169,14 +195,40 @@ def _window(end: time) -> Window:
     return Window(start=_OPENS, end=end)
 
 
-def populated(world: World, *, days: int) -> Rulebook:
-    """Make a site of some thirty people, with an event or two each evening."""
+def populated(world: World, *, days: int, without: Collection[str] = ()) -> Rulebook:
+    """Make a site of some thirty people, with an event or two each evening.
+
+    Args:
+        world: decides by its chance.
+        days: for so many evenings.
+        without: of `L1_CARDS` and `L1_AFTER_HOURS`, what the site shall not have.
+    """
     chance = world.chance("site")
     book = Rulebook(world=world, capacity=chance.choice([8, 20, 60]), days=days)
     for name, plan in _names():
         _add(book, name, plan, chance)
     _plan_events(book, chance)
+    _give_cards(book, without)
     return book
+
+
+def _give_cards(book: Rulebook, without: Collection[str]) -> None:
+    """Give cards of level L1 to all or half of the members, in half of the sites."""
+    chance = book.world.chance("cards")
+    has_cards, asks_for_them = chance.random() < 0.5, chance.random() < 0.5  # noqa: PLR2004
+    part = chance.choice([0.5, 1.0])
+    if not has_cards or L1_CARDS in without:
+        return
+    book.features.append(L1_CARDS)
+    if asks_for_them and L1_AFTER_HOURS not in without:
+        book.features.append(L1_AFTER_HOURS)
+        book.level_after_hours = BadgeLevel.L1
+    for member, card in book.cards.items():
+        if chance.random() < part:
+            body, token = enrolled(card.uid, chance)
+            book.cards[member] = replace(card, body=body)
+            book.badges[card.digest] = replace(book.badges[card.digest], level=BadgeLevel.L1)
+            book.enrolled[card.digest] = token
 
 
 def _names() -> list[tuple[str, Plan]]:

@@ -1,19 +1,21 @@
 """The server of the simulation: the real service and gate on a simulated database."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
-from access.ids import DoorId, MemberId, RequestId, SiteId, WatchId
+from access.ids import BadgeDigest, DoorId, MemberId, RequestId, SiteId, WatchId
 from access.messages import AccessDecision
 from access.model import Policy
 from access.policy import UnknownDoorError
 from access.snapshot import Sign
+from access.tokens import CardToken, SeenToken, SeenTokens, counter_of
 from runtime.link import Incoming, LinkEvent
+from server.copies import badges_with_tokens
 from server.database import ConflictError, DatabaseError
 from server.desk import DeskError
 from server.effects import (
@@ -22,8 +24,10 @@ from server.effects import (
     DropOrder,
     Effect,
     Keep,
+    KeepToken,
     SendOrder,
     SetAside,
+    SuspendBadge,
     WaitingOrder,
 )
 from server.events import Asked, DeskEvent, DoorSaid, Event, OrderLapsed
@@ -46,6 +50,8 @@ _TICK_S: Final = 0.25
 _BACK_OFF_S: Final = 0.5
 _BATCH: Final = 200
 _CLIENT: Final = "server"
+_KEPT: Final = Keep | SetAside | Credit | KeepToken | SuspendBadge | DropOrder
+
 PolicyOf = Callable[[SiteId], Policy]
 
 
@@ -79,6 +85,7 @@ class Books:
     credits: dict[tuple[WatchId, MemberId], int] = field(default_factory=dict)
     aside: list[SetAside] = field(default_factory=list)
     orders: dict[str, WaitingOrder] = field(default_factory=dict)
+    tokens: dict[BadgeDigest, dict[int, SeenToken]] = field(default_factory=dict)
     version: int = 0
     body: str = field(default_factory=lambda: to_json(SiteState()))
     is_watched: bool = False
@@ -117,6 +124,9 @@ class Books:
         known = any(n in self.numbers for n in numbers) or any(a in self.decisions for a in asked)
         if known or len(set(numbers)) < len(numbers) or len(set(asked)) < len(asked):
             raise ConflictError("it is there already")
+        shown = [(e.badge, e.seen.counter) for e in effects if isinstance(e, KeepToken)]
+        if len(set(shown)) < len(shown) or any(n in self.tokens.get(b, {}) for b, n in shown):
+            raise ConflictError("a counter is there already")
 
     def _keep(self, effect: Effect, now: datetime) -> None:
         if isinstance(effect, Keep):
@@ -131,10 +141,26 @@ class Books:
             self.aside.append(effect)
         elif isinstance(effect, Credit):
             self.credits.setdefault((effect.watch, effect.member), effect.minutes)
+        elif isinstance(effect, KeepToken):
+            seen = self.tokens.setdefault(effect.badge, {})
+            seen[effect.seen.counter] = effect.seen
+            for counter in [counter for counter in seen if counter <= effect.floor]:
+                del seen[counter]
+        elif isinstance(effect, SuspendBadge):
+            self.witness.rules.suspend_badge(effect.badge)
         elif isinstance(effect, SendOrder):
             self._order(effect)
         elif isinstance(effect, DropOrder):
             self.orders.pop(effect.id, None)
+
+    def enrol(self, badge: BadgeDigest, token: CardToken, at: datetime) -> None:
+        """Remember what a card has shown when it was enrolled, as `badge_tokens.restart` does."""
+        seen = SeenToken(counter=counter_of(token), token=token, request=None, at=at)
+        self.tokens[badge] = {seen.counter: seen}
+
+    def seen(self, badges: Collection[BadgeDigest]) -> dict[BadgeDigest, SeenTokens]:
+        """Give what is remembered of some badges, as `badge_tokens.load` does."""
+        return {badge: SeenTokens(self.tokens.get(badge, {}).values()) for badge in badges}
 
     def _order(self, effect: SendOrder) -> None:
         door = effect.order.door
@@ -165,7 +191,7 @@ class SimulatedGatehouse(Gatehouse):
         except BaseException:
             self._version = -1
             raise
-        return [e for e in effects if not isinstance(e, Keep | SetAside | Credit | DropOrder)]
+        return [e for e in effects if not isinstance(e, _KEPT)]
 
     def look(self, site: SiteId) -> SiteState:
         """Give the state as it is committed."""
@@ -188,7 +214,8 @@ class SimulatedGatehouse(Gatehouse):
         if self._books.is_refusing and all(isinstance(event, DoorSaid) for event in events):
             # What is tried again each half second, in vain, need not be worked out each time.
             self._books.commit((), self._state, now)
-        gate = Gate(self._policy, self._state_now())
+        tokens = self._books.seen(badges_with_tokens(events, self._policy))
+        gate = Gate(self._policy, self._state_now(), tokens)
         answers = self._earlier(events)
         effects: list[Effect] = []
         for event in events:
@@ -199,6 +226,9 @@ class SimulatedGatehouse(Gatehouse):
             effects += done
         self._books.commit(effects, gate.state, now)
         self._version = self._books.version
+        if gate.policy is not self._policy:
+            # Rules that a copied badge has changed are compiled anew for the next turn.
+            self._policy = None
         return effects
 
     def _state_now(self) -> SiteState:

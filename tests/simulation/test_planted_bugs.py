@@ -12,18 +12,29 @@ from typing import Any
 import pytest
 
 import access.calendar
+import access.policy
+import access.tokens
+import edge.badges.counters
+import edge.badges.visit
 import edge.mailbox
 import edge.obedience
+import server.copies
 import server.gate
 import server.watching
 import simulation.rulebook
+from access.ids import BadgeDigest
 from access.instants import Span
 from access.journal import Head
 from access.messages import to_record
-from access.policy import Decision, Reason
+from access.policy import Decision, Reason, Token
 from access.presence import Presence
+from access.tokens import CardToken, SeenTokens, counter_of
 from access.watch import close
 from edge import lonely
+from edge.badges.counters import Counters
+from edge.badges.keys import SectorKeys
+from edge.badges.session import CardSession
+from edge.badges.token import TokenBlock, make_token
 from edge.courier import Courier
 from edge.door import Door
 from edge.effects import Effect, Unlock, note
@@ -39,6 +50,7 @@ from server.effects import Acknowledge, Answer, Credit
 from server.events import Reported
 from server.gate import Gate
 from server.turn import Turn
+from simulation.cards import KEYS
 from simulation.disk import SimulatedOutbox
 from simulation.evening import Plan, simulate
 from simulation.servers import Books, SimulatedGatehouse
@@ -268,6 +280,57 @@ def request_decided_before_is_decided_anew(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Books, "_check", lambda _self, _effects: None)
 
 
+def copies_of_badges_are_not_noticed(patch: pytest.MonkeyPatch) -> None:
+    def verdict(token: CardToken | None, *_: Any, **__: Any) -> Token:
+        return Token.NONE if token is None else Token.FITS
+
+    patch.setattr(access.tokens, "verdict", verdict)
+    patch.setattr(edge.badges.counters, "verdict", verdict)
+
+
+def alone_a_door_does_not_notice_copies(patch: pytest.MonkeyPatch) -> None:
+    def judge(_self: Counters, _badge: BadgeDigest, token: CardToken | None) -> Token:
+        return Token.NONE if token is None else Token.FITS
+
+    patch.setattr(Counters, "judge", judge)
+
+
+def copied_badge_is_not_suspended(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(server.copies, "_suspend", lambda _turn, _badge: False)
+
+
+def copied_badge_is_suspended_without_an_alert(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(server.copies, "alert", lambda *_, **__: None)
+
+
+def visits_told_late_are_taken_for_copies(patch: pytest.MonkeyPatch) -> None:
+    real = SeenTokens.contradicts
+
+    def contradicts(self: SeenTokens, token: CardToken) -> bool:
+        return real(self, token) or counter_of(token) < self.newest
+
+    patch.setattr(SeenTokens, "contradicts", contradicts)
+
+
+def newest_token_of_a_card_is_written_over(patch: pytest.MonkeyPatch) -> None:
+    real = edge.badges.visit._write
+
+    def write(
+        session: CardSession, target: SectorKeys, token: TokenBlock, *, is_open: bool
+    ) -> TokenBlock:
+        keys = KEYS.of(session.uid)
+        other = next(sector for sector in keys.sectors if sector != target)
+        same = make_token(keys, other.number, token.counter, token.raw[4:8])
+        return real(session, other, same, is_open=not is_open)
+
+    patch.setattr(edge.badges.visit, "_write", write)
+
+
+def after_hours_any_badge_will_do(patch: pytest.MonkeyPatch) -> None:
+    rows = tuple(row for row in access.policy.ROWS if row.number != "8b")
+    patch.setattr(access.policy, "ROWS", rows)
+
+
 PLANTED: list[tuple[Plant, frozenset[int]]] = [
     (journal_cleared_on_send, frozenset({4, 9, 12})),
     (one_record_too_many_is_deleted, frozenset({4, 12})),
@@ -292,6 +355,13 @@ PLANTED: list[tuple[Plant, frozenset[int]]] = [
     (watch_outlives_a_clock_that_is_set_back, frozenset({3})),
     (watch_has_no_end, frozenset({4})),
     (request_decided_before_is_decided_anew, frozenset({4, 10})),
+    (copies_of_badges_are_not_noticed, frozenset({8})),
+    (alone_a_door_does_not_notice_copies, frozenset({8})),
+    (copied_badge_is_not_suspended, frozenset({8})),
+    (copied_badge_is_suspended_without_an_alert, frozenset({8})),
+    (visits_told_late_are_taken_for_copies, frozenset({8})),
+    (newest_token_of_a_card_is_written_over, frozenset({8})),
+    (after_hours_any_badge_will_do, frozenset({3})),
 ]
 
 

@@ -1,0 +1,133 @@
+"""What the witness sees of copied badges (8): it knows which card it truly was, badges do not.
+
+Who judges a badge is the server, or a door on its own; each by what it has seen itself. The bound
+that is checked: no judge admits one of a badge's cards at a counter that another of them has
+shown it already. So, once two cards of a badge have been used before the same judge, the one that
+comes back is refused, unless it was pulled away, or used elsewhere, more often than the other one
+was shown in between: each further entry by changing cards takes a visit that this judge was not
+told of. At the server the refusal suspends the badge, and raises the alert, in the same
+transaction.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from access.ids import BadgeDigest, RequestId
+from access.instants import from_rfc3339
+from access.model import BadgeStatus
+from access.tokens import UNPROVEN, CardToken, counter_of
+from edge.presentation import CardRead, CardUnreadable
+from server.effects import Effect, Keep, KeepToken, SuspendBadge
+from simulation.rulebook import Card, Rulebook
+
+SERVER: Final = "the server"
+CLONED: Final = "badge_cloned"
+_ALERT: Final = "gardien.alert.badge_cloned"
+_LATE: Final = timedelta(seconds=2)
+
+
+@dataclass(slots=True, kw_only=True)
+class CopiesSeen:
+    """What has become of badges of which there is more than one card.
+
+    Attributes:
+        protest: notes that an invariant did not hold.
+        count: notes that something which only happens sometimes has happened.
+        copied: the badges of which there is a copy, with the counter at which it was made.
+        alerted: the badges for whose suspension an alert was raised.
+    """
+
+    rules: Rulebook
+    protest: Callable[[int, str], None]
+    count: Callable[[str], None]
+    copied: dict[BadgeDigest, int] = field(default_factory=dict)
+    alerted: set[BadgeDigest] = field(default_factory=set)
+    _shown_by: dict[CardToken, str] = field(default_factory=dict)
+    _newest: dict[BadgeDigest, int] = field(default_factory=dict)
+    _judged: dict[tuple[str, BadgeDigest], dict[str, int]] = field(default_factory=dict)
+
+    def made(self, badge: BadgeDigest) -> None:
+        """A copy was made of a badge's card."""
+        self.copied[badge] = self._newest.get(badge, 0)
+
+    def presented(self, card: Card, met: CardRead | CardUnreadable, *, is_pulled: bool) -> None:
+        """A card that is more than its UID was held to a reader."""
+        body = card.body
+        if body is None:
+            return
+        if body.is_torn:
+            body.is_torn = False
+            self.count("card_torn")
+        token = met.token if isinstance(met, CardRead) else UNPROVEN
+        if token is not None and token != UNPROVEN:
+            self._shown_by[token] = body.name
+            self._newest[card.digest] = max(counter_of(token), self._newest.get(card.digest, 0))
+        elif token is not None and not body.name and not is_pulled:
+            self.protest(8, f"the card of {card.holder} no longer proves itself: {met}")
+        elif is_pulled:
+            self.count("card_pulled")
+
+    def used(self, judge: str, badge: BadgeDigest, token: CardToken, *, is_admitted: bool) -> None:
+        """A judge has seen a token, and has perhaps admitted its card by its own judgement."""
+        body = self._shown_by.get(token)
+        if body is None:
+            return
+        counter, seen = counter_of(token), self._judged.setdefault((judge, badge), {})
+        others = {name: newest for name, newest in seen.items() if name != body}
+        ahead = [name for name, newest in others.items() if newest >= counter]
+        if is_admitted and ahead:
+            self.protest(
+                8,
+                f"{judge} admits {body or 'the card'} of {badge} at {counter}, "
+                f"and has seen {ahead[0] or 'the card'} at {others[ahead[0]]}",
+            )
+        if not ahead and max(others.values(), default=0) > self.copied.get(badge, counter):
+            # Both had been used before this judge: it takes a visit that it was not told of.
+            self.count("got_ahead_of_the_other")
+        if is_admitted and body:
+            self.count("copy_got_in")
+        seen[body] = max(seen.get(body, 0), counter)
+
+    def committed(self, effects: Sequence[Effect]) -> None:
+        """A transaction of the server is committed."""
+        kept = [effect for effect in effects if isinstance(effect, Keep)]
+        decided = {keep.request: keep.record["data"] for keep in kept if keep.request is not None}
+        for effect in effects:
+            if isinstance(effect, KeepToken) and effect.seen.token is not None:
+                said = decided.get(effect.seen.request or RequestId(""))
+                granted = said is not None and said["reader"] == "in" and said["answer"]["granted"]
+                self.used(SERVER, effect.badge, effect.seen.token, is_admitted=granted)
+            elif isinstance(effect, SuspendBadge):
+                self._suspended(effect.badge, kept)
+        for keep in kept:
+            if keep.request is not None and keep.record["data"]["answer"]["reason"] == CLONED:
+                self._refused(keep.record)
+
+    def _suspended(self, badge: BadgeDigest, kept: Sequence[Keep]) -> None:
+        self.count("copied_badge_suspended")
+        if badge not in self.copied:
+            self.protest(8, f"badge {badge} is suspended, and there is no copy of it")
+        said = [keep.record["data"] for keep in kept if keep.record["type"] == _ALERT]
+        if not any(data["badge"] == badge and data["suspended"] for data in said):
+            self.protest(8, f"badge {badge} is suspended without an alert")
+        self.alerted.add(badge)
+
+    def _refused(self, record: dict[str, Any]) -> None:
+        """Whoever is refused for a copy has their badge suspended by then, but for a late word."""
+        data = record["data"]
+        badge = BadgeDigest(str(data["badge"]))
+        self.count("copy_refused")
+        waited = from_rfc3339(record["time"]) - from_rfc3339(str(data["asked"]))
+        if waited <= _LATE and self.rules.badges[badge].status is BadgeStatus.ACTIVE:
+            self.protest(8, f"a copy of {badge} is refused, and the badge goes on")
+
+    def examined(self) -> None:
+        """Both cards of each copied badge have been used with nothing wrong: they are found."""
+        for badge in sorted(self.copied):
+            status = self.rules.badges[badge].status
+            if status is BadgeStatus.ACTIVE:
+                self.protest(8, f"badge {badge} and its copy are both used, and both go on")
+            elif status is BadgeStatus.SUSPENDED and badge not in self.alerted:
+                self.protest(8, f"nobody was told that badge {badge} is suspended")
