@@ -16,7 +16,7 @@ from access.snapshot import Verify
 from edge.badges.meeting import Cards, Meeting
 from edge.condition import Rules
 from edge.door import Door
-from edge.events import ContactChanged, ExitButton, Started, Stopping, Tick
+from edge.events import ContactChanged, ExitButton, FireChanged, Started, Stopping, Tick
 from edge.mailbox import Mail, Mailbox
 from edge.memory import recall
 from edge.ports import Signal
@@ -167,6 +167,7 @@ class DoorNode:
         capacity: how many records its outbox holds.
         is_leaf_open: whether the leaf stands open.
         is_button_down: whether the exit button is pressed, which frees the lock by wiring.
+        is_fire: whether the fire panel has cut the lock's power, which frees it by wiring too.
         stalled_until_s: until when its loop hangs, in true seconds.
         idle_s: how long its loop sleeps when nothing happens.
         on_tap: told of each badge, since faults like to strike just then.
@@ -190,6 +191,7 @@ class DoorNode:
     lock: SimulatedLock | None = None
     is_leaf_open: bool = False
     is_button_down: bool = False
+    is_fire: bool = False
     stalled_until_s: float = 0.0
     boots_wrong: str = ""
     idle_s: float = IDLE_S
@@ -239,7 +241,7 @@ class DoorNode:
         self._connect(self.unit)
         self.world.tell(self.id, "starts", f"clock {self.clock.off_s:+.1f} s")
         self.witness.started(self.id)
-        self.post(Started(version=_VERSION, is_open=self.is_leaf_open))
+        self.post(Started(version=_VERSION, is_open=self.is_leaf_open, is_fire=self.is_fire))
 
     def power_off(self) -> None:
         """Take the power away: no goodbye; what was not synced may be lost; the lock locks."""
@@ -305,7 +307,7 @@ class DoorNode:
     def is_free(self) -> bool:
         """Whether somebody who pushes the door comes through."""
         released = self.lock is not None and self.lock.is_unlocked
-        return self.is_leaf_open or self.is_button_down or released
+        return self.is_leaf_open or self.is_button_down or self.is_fire or released
 
     def press(self, *, is_down: bool) -> None:
         """The exit button is pressed or let go of: the wire frees the lock, whatever runs."""
@@ -313,6 +315,11 @@ class DoorNode:
         if is_down:
             self.world.tell(self.id, "exit button")
         self.post(ExitButton(is_pressed=is_down))
+
+    def fire(self, *, is_on: bool) -> None:
+        """The fire panel cuts the lock's power, or is reset: the wire does it, whatever runs."""
+        self.is_fire = is_on
+        self.post(FireChanged(is_on=is_on))
 
     def swing(self, *, is_open: bool) -> None:
         """The leaf moves."""

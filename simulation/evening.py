@@ -129,6 +129,7 @@ class _Evening:
             doors=self.doors,
             sign=sign,
             kinds=self._kinds(),
+            on_fire=self.people.evacuate,
         )
 
     def run(self) -> Result:

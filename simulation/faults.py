@@ -56,6 +56,7 @@ class Fault(Enum):
     BOOT_LAGS = "boot_lags"
     STAFF = "staff"
     COMMANDS = "commands"
+    FIRE = "fire"
 
 
 _AT_TAPS: Final = (
@@ -97,6 +98,7 @@ _EVERY_S: Final = {
     Fault.CLOCK_JUMP: 9000.0,
     Fault.STAFF: 4000.0,
     Fault.COMMANDS: 3000.0,
+    Fault.FIRE: 30_000.0,
 }
 """How often on average, in seconds."""
 
@@ -108,6 +110,7 @@ class Trouble:
     Attributes:
         kinds: which faults this seed has.
         is_over: whether nothing goes wrong any more.
+        on_fire: told that a fire alarm begins, since people run then.
     """
 
     world: World
@@ -119,6 +122,7 @@ class Trouble:
     sign: Sign
     kinds: frozenset[Fault]
     is_over: bool = False
+    on_fire: Callable[[], None] = lambda: None
     _aim: DoorId | None = None
     _does: dict[Fault, Callable[[], None]] = field(default_factory=dict)
 
@@ -141,6 +145,7 @@ class Trouble:
             Fault.CLOCK_JUMP: self._jump,
             Fault.STAFF: self._staff,
             Fault.COMMANDS: self._command,
+            Fault.FIRE: self._fire,
         }
         self._set_vices()
         self._set_doors()
@@ -164,6 +169,7 @@ class Trouble:
             self.server.link.heal()
         self.server.wake_every(_WAKES_S)
         self.server.start()
+        self._reset_panel()
         for door in self.doors.values():
             self._mend(door)
 
@@ -373,6 +379,25 @@ class Trouble:
         if today.hour in _AFTERNOON:
             closes = (today + timedelta(minutes=minutes)).time()
             self.rules.close_at(today.date(), closes.replace(microsecond=0))
+
+    def _fire(self) -> None:
+        """The panel frees every door by wire, until somebody resets it by hand."""
+        if any(door.is_fire for door in self.doors.values()):
+            return
+        self.world.count("fire")
+        self.world.tell("panel", "fire alarm")
+        for door in self.doors.values():
+            door.fire(is_on=True)
+        self.on_fire()
+        lasts_s = self.world.chance("faults/fire").choice([20.0, 600.0, 7200.0])
+        self._later(lasts_s, self._reset_panel)
+
+    def _reset_panel(self) -> None:
+        burning = [door for door in self.doors.values() if door.is_fire]
+        if burning:
+            self.world.tell("panel", "is reset")
+        for door in burning:
+            door.fire(is_on=False)
 
     def _command(self) -> None:
         """Staff orders something of a door; now and then it is left in the broker for ever."""

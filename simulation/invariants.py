@@ -18,7 +18,8 @@ from access.instants import Span, from_rfc3339
 from access.model import Authorization, BadgeLevel, Member, Plan, Policy, Reader, Status
 from access.tokens import UNPROVEN, CardToken
 from edge.door import Door
-from edge.events import Tick
+from edge.events import FireChanged, Started, Tick
+from edge.fire import CAUSE as FIRE
 from edge.ports import Signal
 from edge.presentation import CardRead, CardUnreadable
 from edge.unit import Happening
@@ -45,6 +46,7 @@ _REMEMBERED_S: Final = 2.0
 _FRESH_S: Final = 15.0
 _KEPT_S: Final = 1800.0
 _ANSWERS: Final = frozenset({Signal.GRANTED, Signal.REFUSED, Signal.ALARM})
+_BREAK_INS: Final = frozenset({"gardien.door.forced", "gardien.door.held"})
 _MOVERS: Final = ("/decision", "/command")
 
 
@@ -103,6 +105,8 @@ class DoorSeen:
     waits: bool = False
     unlocks: int = 0
     obeyed: list[str] = field(default_factory=list)
+    in_fire: bool = False
+    fires_told: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -217,6 +221,7 @@ class Witness:
         seen.waits = waits
         seen.policy, seen.is_held = rules.policy, rules.is_held
         self._holds(door, seen, rules)
+        self._burns(door, seen, rules)
         if seen.taps and seen.taps[0].at_s <= self.world.now_s - _KEPT_S:
             seen.taps = [t for t in seen.taps if t.at_s > self.world.now_s - _KEPT_S]
         if wrong is not None:
@@ -231,6 +236,23 @@ class Witness:
         if not self._knows_of_watch(seen.policy, seen.held_under):
             self.protest(3, f"{door} is held unlocked, and the watch is over")
 
+    def _burns(self, door: DoorId, seen: DoorSeen, rules: Door) -> None:
+        """While the panel has freed a door, its unit takes it for free, and says so (1)."""
+        happening = seen.happening
+        is_told = isinstance(happening, FireChanged | Started)
+        if not is_told and not seen.in_fire:
+            return
+        if isinstance(happening, FireChanged):
+            seen.in_fire = happening.is_on
+        elif isinstance(happening, Started):
+            seen.in_fire = happening.is_fire
+        if is_told and seen.in_fire and not seen.waits and not seen.fires_told:
+            self.protest(1, f"{door} does not record that the fire panel has freed it")
+        if not seen.in_fire:
+            seen.fires_told = 0
+        elif not rules.view.fire or rules.view.lock == "locked":
+            self.protest(1, f"{door} takes itself for locked before the fire panel is reset")
+
     def shown(self, door: DoorId, signal: Signal) -> None:
         """A door shows something."""
         if signal in _ANSWERS:
@@ -239,7 +261,10 @@ class Witness:
 
     def locked(self, door: DoorId) -> None:
         """A lock was locked."""
-        self.door(door).unlocks += 1
+        seen = self.door(door)
+        seen.unlocks += 1
+        if isinstance(seen.happening, FireChanged) and not seen.is_down:
+            self.protest(1, f"{door} moves its lock because of the fire panel")
 
     def unlocked(self, door: DoorId, *, has_unsaved: bool) -> None:
         """A lock was released by its unit."""
@@ -269,9 +294,14 @@ class Witness:
         seen = self.door(door)
         seen.records.append(record)
         kind, data = record["type"], record["data"]
-        if kind == "gardien.lock.unlocked":
+        if kind == "gardien.lock.unlocked" and data.get("cause") == FIRE:
+            seen.fires_told += 1
+            self.world.count("fire_told")
+        elif kind == "gardien.lock.unlocked":
             seen.unlock_turn = seen.turn
             self._obeyed(door, seen, data)
+        elif kind in _BREAK_INS and seen.in_fire and not seen.waits:
+            self.protest(1, f"{door} takes a way out of the fire for a break-in: {kind}")
         elif kind == "gardien.passage.started":
             seen.held_under = data["watch"]
             self.world.count("passage.started")

@@ -46,6 +46,7 @@ def simulate_many(
     hours: float,
     on_done: Callable[[int], object] = lambda _: None,
     *,
+    without: frozenset[str] = frozenset(),
     niceness: int = 0,
 ) -> Tally:
     """Run a simulation for each seed; blocks until all are done.
@@ -54,10 +55,11 @@ def simulate_many(
         seeds: what each is made of.
         hours: how long each lasts.
         on_done: is told how many more are done; what it raises ends all.
+        without: faults and habits that none of them shall have.
         niceness: by how much they give way to what else runs here, 0 to 19 (nice(2)).
     """
     tally = Tally()
-    plans = [Plan(seed=seed, hours=hours) for seed in seeds]
+    plans = [Plan(seed=seed, hours=hours, without=without) for seed in seeds]
     # Not forked: whoever calls this may have threads.
     with ProcessPoolExecutor(
         os.cpu_count(),

@@ -159,6 +159,29 @@ class People:
         else:
             self.press(door)
 
+    def evacuate(self) -> None:
+        """A fire alarm: all go out by the next door, without a badge; and somebody slips in."""
+        chance = self.world.chance("faults/fire")
+        for member in sorted(self.inside):
+            self.world.after(chance.uniform(5.0, 120.0), partial(self._flee, member))
+        if chance.random() < _HALF:
+            self.world.count("came_in_by_fire")
+            door = chance.choice(list(self.doors.values()))
+            self.world.after(chance.uniform(10.0, 60.0), partial(self._flee_through, door))
+
+    def _flee(self, member: MemberId) -> None:
+        if member in self.inside:
+            self.inside.discard(member)
+            self.world.count("evacuated")
+            door = self.world.chance("faults/fire").choice(list(self.doors.values()))
+            self._flee_through(door)
+
+    def _flee_through(self, door: DoorNode) -> None:
+        if door.is_free:
+            self.through(door)
+        else:
+            self.press(door)
+
     def _out(self, door: DoorNode) -> None:
         """Where the badge does not free the door, the button does."""
         if door.is_free:

@@ -54,12 +54,13 @@ def failure(result: Result) -> str:
     if violation is None:
         return f"seed {result.plan.seed}: every invariant held"
     has = [name for name in least.has if name not in least.plan.without]
+    left_out = "".join(f" --without {name}" for name in sorted(least.plan.without))
     return (
         f"seed {least.plan.seed}, after {timedelta(seconds=round(violation.at_s))}: "
         f"invariant {violation.number} does not hold: {violation.text}\n"
         f"it takes no more than: {', '.join(has) or 'no fault at all'}\n"
         f"{least.tail(_TAIL)}\n"
-        f"again: gardien simulate --seed {least.plan.seed} --hours {least.plan.hours:g}"
+        f"again: gardien simulate --seed {least.plan.seed} --hours {least.plan.hours:g}{left_out}"
     )
 
 

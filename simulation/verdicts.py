@@ -176,7 +176,8 @@ class _Replay:
 
     def _opened(self, door: _DoorReplay, entry: Kept, data: dict[str, Any], at: datetime) -> None:
         door.is_open = True
-        by_button = door.by_button or (data.get("cause") == "exit" and not data.get("request"))
+        is_out = data.get("cause") in {"exit", "fire"} and not data.get("request")
+        by_button = door.by_button or is_out
         if door.granted:
             for member, *_ in door.granted:
                 self.presence.enter(member, DoorId(entry.source), at)

@@ -30,6 +30,12 @@ from gardien.progress import progress_bar
     type=click.IntRange(min=1),
     help="Try so many seeds from --seed on, on all processors, and tell those that failed.",
 )
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="NAME",
+    help="Leave out a fault or a habit, by its name; may be given again.",
+)
 @click.option("--all", "is_whole", is_flag=True, help="Tell every badge and every door, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 @LANGUAGE_OPTION
@@ -39,6 +45,7 @@ def command(
     days: float | None,
     hours: float,
     count: int | None,
+    without: tuple[str, ...],
     is_whole: bool,
     as_json: bool,
     language: str | None,
@@ -51,7 +58,7 @@ def command(
     """
     hours = hours if days is None else days * 24.0
     if count is not None:
-        _try_many(range(seed, seed + count), hours, as_json=as_json)
+        _try_many(range(seed, seed + count), hours, frozenset(without), as_json=as_json)
         return
     # Loaded here: the door, the server and the printer of tables take a while.
     from rich.console import Console  # noqa: PLC0415
@@ -59,7 +66,7 @@ def command(
     from simulation.evening import Plan, simulate  # noqa: PLC0415
     from simulation.story import ending, is_calm, title, told  # noqa: PLC0415
 
-    plan = Plan(seed=seed, hours=hours)
+    plan = Plan(seed=seed, hours=hours, without=frozenset(without))
     result = simulate(plan)
     violation = result.violation
     if as_json:
@@ -97,13 +104,13 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _try_many(seeds: range, hours: float, *, as_json: bool) -> None:
+def _try_many(seeds: range, hours: float, without: frozenset[str], *, as_json: bool) -> None:
     """Run many; tell in which an invariant was broken, and by what."""
     from simulation.many import simulate_many  # noqa: PLC0415 (it takes a while)
     from simulation.story import failure  # noqa: PLC0415 (likewise)
 
     with progress_bar("simulating", len(seeds)) as advance:
-        tally = simulate_many(seeds, hours, advance)
+        tally = simulate_many(seeds, hours, advance, without=without)
     if as_json:
         told = {
             "seeds": tally.number,

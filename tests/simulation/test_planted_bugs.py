@@ -38,7 +38,9 @@ from edge.badges.token import TokenBlock, make_token
 from edge.courier import Courier
 from edge.door import Door
 from edge.effects import Effect, Unlock, note
-from edge.events import DecisionReceived, LinkChanged, Moment, PolicyReceived
+from edge.entrance import Entrance
+from edge.events import DecisionReceived, LinkChanged, Moment, PolicyReceived, Started
+from edge.fire import FirePanel
 from edge.hands import Hands
 from edge.knowledge import WatchKnowledge
 from edge.latch import Latch
@@ -331,6 +333,40 @@ def after_hours_any_badge_will_do(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(access.policy, "ROWS", rows)
 
 
+def door_locks_itself_again_in_a_fire(patch: pytest.MonkeyPatch) -> None:
+    real = Entrance.pass_time
+
+    def pass_time(self: Entrance, now: Moment) -> Iterator[Effect]:
+        self.fire.is_on = False
+        yield from real(self, now)
+
+    patch.setattr(Entrance, "pass_time", pass_time)
+
+
+def fire_is_forgotten_in_a_power_cut(patch: pytest.MonkeyPatch) -> None:
+    real = Door._start
+
+    def start(self: Any, event: Started, now: Moment) -> Iterator[Effect]:
+        yield from real(self, replace(event, is_fire=False), now)
+
+    patch.setattr(Door, "_start", start)
+
+
+def lock_is_released_by_software_in_a_fire(patch: pytest.MonkeyPatch) -> None:
+    real = Entrance.fire_panel
+
+    def fire_panel(self: Entrance, now: Moment, *, is_on: bool) -> Iterator[Effect]:
+        yield from real(self, now, is_on=is_on)
+        if is_on:
+            yield Unlock()
+
+    patch.setattr(Entrance, "fire_panel", fire_panel)
+
+
+def who_flees_is_taken_for_a_burglar(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(FirePanel, "cause_of", lambda _self, cause: cause)
+
+
 PLANTED: list[tuple[Plant, frozenset[int]]] = [
     (journal_cleared_on_send, frozenset({4, 9, 12})),
     (one_record_too_many_is_deleted, frozenset({4, 12})),
@@ -362,6 +398,10 @@ PLANTED: list[tuple[Plant, frozenset[int]]] = [
     (visits_told_late_are_taken_for_copies, frozenset({8})),
     (newest_token_of_a_card_is_written_over, frozenset({8})),
     (after_hours_any_badge_will_do, frozenset({3})),
+    (door_locks_itself_again_in_a_fire, frozenset({1})),
+    (fire_is_forgotten_in_a_power_cut, frozenset({1})),
+    (lock_is_released_by_software_in_a_fire, frozenset({2, 5})),
+    (who_flees_is_taken_for_a_burglar, frozenset({1})),
 ]
 
 
