@@ -1,15 +1,15 @@
 """What the witness sees of copied badges (8): it knows which card it truly was, badges do not.
 
 Who judges a badge is the server, or a door on its own; each by what it has seen itself. The bound
-that is checked: no judge admits one of a badge's cards at a counter that another of them has
-shown it already. So, once two cards of a badge have been used before the same judge, the one that
-comes back is refused, unless it was pulled away, or used elsewhere, more often than the other one
-was shown in between: each further entry by changing cards takes a visit that this judge was not
-told of. At the server the refusal suspends the badge, and raises the alert, in the same
+that is checked: no judge takes one of a badge's cards for the badge at a counter that another of
+them has shown it already. So, once two cards of a badge have been used before the same judge, the
+one that comes back is refused, unless it was pulled away, or used elsewhere, more often than the
+other one was shown in between: each further entry by changing cards takes a visit that this judge
+was not told of. At the server the refusal suspends the badge, and raises the alert, in the same
 transaction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -25,6 +25,17 @@ from simulation.rulebook import Card, Rulebook
 SERVER: Final = "the server"
 CLONED: Final = "badge_cloned"
 _ALERT: Final = "gardien.alert.badge_cloned"
+# Why somebody is refused before the token is looked at; or without a policy, or none for this door.
+_BEFORE_IT: Final = frozenset(
+    {
+        CLONED,
+        "unknown_badge",
+        "badge_revoked",
+        "badge_expired",
+        "policy_expired",
+        "door_not_allowed",
+    }
+)
 _LATE: Final = timedelta(seconds=2)
 
 
@@ -69,26 +80,55 @@ class CopiesSeen:
         elif is_pulled:
             self.count("card_pulled")
 
-    def used(self, judge: str, badge: BadgeDigest, token: CardToken, *, is_admitted: bool) -> None:
-        """A judge has seen a token, and has perhaps admitted its card by its own judgement."""
+    def used(
+        self,
+        judge: str,
+        badge: BadgeDigest,
+        token: CardToken,
+        *,
+        is_fitting: bool,
+        is_admitted: bool,
+    ) -> None:
+        """A judge has seen a token.
+
+        Args:
+            judge: who.
+            badge: whose card showed it.
+            token: as it was shown.
+            is_fitting: whether the judge took it for the badge's, by its own judgement.
+            is_admitted: whether it let the card in for that.
+        """
         body = self._shown_by.get(token)
         if body is None:
             return
         counter, seen = counter_of(token), self._judged.setdefault((judge, badge), {})
         others = {name: newest for name, newest in seen.items() if name != body}
         ahead = [name for name, newest in others.items() if newest >= counter]
-        if is_admitted and ahead:
+        if is_fitting and ahead:
             self.protest(
                 8,
-                f"{judge} admits {body or 'the card'} of {badge} at {counter}, "
+                f"{judge} believes {body or 'the card'} of {badge} at {counter}, "
                 f"and has seen {ahead[0] or 'the card'} at {others[ahead[0]]}",
             )
-        if not ahead and max(others.values(), default=0) > self.copied.get(badge, counter):
+        if is_fitting and max(others.values(), default=0) > self.copied.get(badge, counter):
             # Both had been used before this judge: it takes a visit that it was not told of.
             self.count("got_ahead_of_the_other")
         if is_admitted and body:
             self.count("copy_got_in")
         seen[body] = max(seen.get(body, 0), counter)
+
+    def recorded(self, door: str, data: Mapping[str, Any]) -> None:
+        """A door has recorded what became of a badge that has shown a token."""
+        is_alone = data["offline"] is True
+        if is_alone and data["reason"] == CLONED:
+            self.count("copy_refused_alone")
+        self.used(
+            door,
+            BadgeDigest(str(data["badge"])),
+            CardToken(data["token"]),
+            is_fitting=is_alone and data["reason"] not in _BEFORE_IT,
+            is_admitted=is_alone and data["granted"],
+        )
 
     def committed(self, effects: Sequence[Effect]) -> None:
         """A transaction of the server is committed."""
@@ -97,8 +137,13 @@ class CopiesSeen:
         for effect in effects:
             if isinstance(effect, KeepToken) and effect.seen.token is not None:
                 said = decided.get(effect.seen.request or RequestId(""))
-                granted = said is not None and said["reader"] == "in" and said["answer"]["granted"]
-                self.used(SERVER, effect.badge, effect.seen.token, is_admitted=granted)
+                self.used(
+                    SERVER,
+                    effect.badge,
+                    effect.seen.token,
+                    is_fitting=said is not None,
+                    is_admitted=said is not None and said["answer"]["granted"],
+                )
             elif isinstance(effect, SuspendBadge):
                 self._suspended(effect.badge, kept)
         for keep in kept:

@@ -21,7 +21,7 @@ from simulation.people import Habits, People
 from simulation.rulebook import BADGE_KEY, DOORS, SITE, Rulebook, populated
 from simulation.servers import Books, ServerNode
 from simulation.thieves import EXAM_STEP_S, Thieves
-from simulation.verdicts import converged, settled
+from simulation.verdicts import converged, discreet, settled
 from simulation.world import Happened, World
 
 CONVERGE_S: Final = 60.0
@@ -106,6 +106,7 @@ class _Evening:
         self.witness = Witness(world=self.world, rules=self.rules)
         self.broker = Broker(world=self.world)
         self.books = Books(witness=self.witness)
+        self.broker.on_publish = self.witness.discretion.sent
         self.witness.decision_of = self.books.decisions.get
         self.server = self._make_server()
         self.doors = {door.id: self._make_door(door.id) for door in DOORS}
@@ -139,6 +140,7 @@ class _Evening:
             self._mend()
         if self.witness.violation is None:
             settled(self.witness, self.books)
+            discreet(self.witness, self.books, self.doors.values())
         return self._result()
 
     def _live(self) -> None:
@@ -166,11 +168,18 @@ class _Evening:
         self._until(self.world.now_s + CONVERGE_S)
 
     def _examine(self) -> None:
-        """Use copied badges and their copies once more: by now they must be found (8)."""
-        if self.thieves.copies:
-            lasts_s = self.thieves.examine(list(self.doors.values()))
-            self._until(self.world.now_s + lasts_s + EXAM_STEP_S)
-            self.witness.copies.examined()
+        """Use copied badges and their copies once more, at a door alone and at the server (8)."""
+        door, link = next((one, one.link) for one in self.doors.values())
+        if self.people.habits.pulls:
+            self._until(self.world.now_s + self.thieves.examine_torn(door))
+        if not self.thieves.copies or link is None:
+            return
+        link.cut()
+        self._until(self.world.now_s + self.thieves.examine(door))
+        link.heal()
+        self._until(self.world.now_s + CONVERGE_S)
+        self._until(self.world.now_s + self.thieves.examine(door) + EXAM_STEP_S)
+        self.witness.copies.examined()
 
     def _is_watched(self) -> bool:
         return any(not watch.ends for watch in self.witness.watches.values())

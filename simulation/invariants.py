@@ -3,8 +3,9 @@
 They have the numbers of the house's list: 1 free exit, 2 no unlock without a record, 3 nobody
 after hours without a watch, 4 each record exactly once, 5 no release by a failure, 6 no stale or
 borrowed grant, 7 revocation holds, 8 copies of badges (`copies`), 9 the ledger can be verified, 10
-the count follows from the ledger, 12 everything is bounded and live. What is checked at the end is
-in `verdicts`. The witness has the rules in words of its own; it never asks `decide`.
+the count follows from the ledger, 11 nobody is named (`discretion`), 12 everything is bounded and
+live. What is checked at the end is in `verdicts`. The witness has the rules in words of its own; it
+never asks `decide`.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +26,8 @@ from edge.presentation import CardRead, CardUnreadable
 from edge.unit import Happening
 from runtime.link import Incoming, LinkUp
 from server.effects import Credit, Effect, Keep
-from simulation.copies import CLONED, CopiesSeen
+from simulation.copies import CopiesSeen
+from simulation.discretion import Discretion
 from simulation.rulebook import BADGE_KEY, Card, Rulebook
 from simulation.world import World
 
@@ -140,11 +142,14 @@ class Witness:
     violation: Violation | None = None
     patience_s: float = 0.0
     copies: CopiesSeen = field(init=False)
+    discretion: Discretion = field(init=False)
     decision_of: Callable[[str], dict[str, Any] | None] = lambda _request: None
     in_reach: Callable[[DoorId], bool] = lambda _door: False
 
     def __post_init__(self) -> None:
-        """Look at copied badges as well."""
+        """Look at copied badges as well, and at what names somebody."""
+        self.discretion = Discretion(protest=self.protest)
+        self.discretion.guard(card.uid for card in self.rules.cards.values())
         self.copies = CopiesSeen(rules=self.rules, protest=self.protest, count=self.world.count)
 
     def protest(self, number: int, text: str) -> None:
@@ -329,6 +334,7 @@ class Witness:
             elif isinstance(effect, Keep):
                 self._kept(effect)
         self.copies.committed(effects)
+        self.discretion.kept([effect.record for effect in effects if isinstance(effect, Keep)])
 
     def _kept(self, effect: Keep) -> None:
         what = effect.record["type"].removeprefix("gardien.")
@@ -426,12 +432,9 @@ class Witness:
         else:
             tap.records += 1
             tap.is_answered = True
-        is_in = record["type"] == "gardien.access.granted" and data["reader"] == "in"
         if data.get("token") is not None:
-            is_own = is_in and data["offline"] is True
-            self.copies.used(door, badge, CardToken(data["token"]), is_admitted=is_own)
-        if data["reason"] == CLONED and data["offline"]:
-            self.world.count("copy_refused_alone")
+            self.copies.recorded(door, data)
+        is_in = record["type"] == "gardien.access.granted" and data["reader"] == "in"
         if not is_in:
             return
         self.world.count("granted alone" if data["offline"] else "granted by the server")

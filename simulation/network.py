@@ -63,7 +63,11 @@ class _Connection:
 
 @dataclass(slots=True, kw_only=True)
 class Broker:
-    """The broker of the site."""
+    """The broker of the site.
+
+    Attributes:
+        on_publish: told of each message, by topic and payload.
+    """
 
     world: World
     vices: Vices = field(default_factory=Vices)
@@ -71,6 +75,7 @@ class Broker:
     retained: dict[str, bytes] = field(default_factory=dict)
     planted: dict[str, bytes] = field(default_factory=dict)
     parked: list["SimulatedLink"] = field(default_factory=list)
+    on_publish: Callable[[str, bytes], None] = lambda _topic, _payload: None
     _clients: dict[str, _Connection] = field(default_factory=dict)
 
     def accept(self, link: "SimulatedLink") -> _Connection:
@@ -107,6 +112,7 @@ class Broker:
         """Pass a message on to all who want it."""
         if not self.is_up:
             return
+        self.on_publish(message.topic, message.payload)
         if message.retain:
             self.retained[message.topic] = message.payload
         for connection in list(self._clients.values()):

@@ -27,7 +27,7 @@ from simulation.world import World
 
 _LOOKS_AFTER_S: Final = (0.7, 1.6, 2.9)
 _HALF: Final = 0.5
-_PULLED: Final = 0.15
+_PULLED: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,7 @@ class People:
     Attributes:
         inside: who is truly inside.
         is_over: whether nobody comes any more.
+        on_visit: told of each card that is held to a way in, and where: others may follow.
     """
 
     world: World
@@ -79,6 +80,7 @@ class People:
     habits: Habits
     inside: set[MemberId] = field(default_factory=set)
     is_over: bool = False
+    on_visit: Callable[[Card, DoorNode], None] = lambda _card, _door: None
 
     def plan(self, hours: float) -> None:
         """Decide who comes when, within the next `hours`."""
@@ -120,6 +122,7 @@ class People:
         if card.body is not None and self.habits.pulls and chance.random() < _PULLED:
             card.body.leaves_after = chance.randrange(LONGEST_VISIT + 2)
         door.tap(Reader.IN, card, card.holder)
+        self.on_visit(card, door)
 
     def _look(self, door: DoorNode, card: Card, tries: int, is_last: bool) -> None:  # noqa: FBT001 (named above)
         if card.holder in self.inside:

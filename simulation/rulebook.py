@@ -3,7 +3,7 @@
 It compiles a real `Policy` each time that something changes, as the server's policy source does.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from random import Random
@@ -30,6 +30,7 @@ from access.model import (
 )
 from access.tokens import CardToken
 from simulation.cards import Body, enrolled
+from simulation.discretion import UID_MARK, Person, person_of
 from simulation.world import World
 
 SITE: Final = SiteId("malakoff")
@@ -99,6 +100,7 @@ class Rulebook:
         revoked_s: when a badge was revoked, in true seconds.
         level_after_hours: the level that a badge must have outside opening hours.
         enrolled: what each badge of level L1 has shown when it was made.
+        persons: who the members are: known here, and nowhere else.
         features: what only some sites have: `L1_CARDS`, `L1_AFTER_HOURS`.
     """
 
@@ -107,6 +109,7 @@ class Rulebook:
     days: int
     level_after_hours: BadgeLevel = BadgeLevel.L0
     enrolled: dict[BadgeDigest, CardToken] = field(default_factory=dict)
+    persons: dict[MemberId, Person] = field(default_factory=dict)
     features: list[str] = field(default_factory=list)
     members: dict[MemberId, Member] = field(default_factory=dict)
     badges: dict[BadgeDigest, Badge] = field(default_factory=dict)
@@ -252,16 +255,20 @@ def _add(book: Rulebook, name: str, plan: Plan, chance: Random) -> None:
         is_guardian=name.startswith("guardian"),
         language=chance.choice(["fr", "en"]),
     )
-    card = card_of(member, chance)
+    book.persons[member] = person_of(len(book.persons))
+    card = card_of(member, chance, book.badges)
     expires = book.world.start + timedelta(hours=chance.uniform(1, 8))
     validity = Validity(until=expires) if chance.random() < 0.05 else Validity()  # noqa: PLR2004
     book.cards[member] = card
     book.badges[card.digest] = Badge(digest=card.digest, member=member, validity=validity)
 
 
-def card_of(holder: MemberId, chance: Random) -> Card:
+def card_of(holder: MemberId, chance: Random, taken: Container[BadgeDigest] = frozenset()) -> Card:
     """Make a badge, known to nobody yet."""
-    uid = chance.randbytes(chance.choice([4, 7]))
+    rest = chance.randbytes(chance.choice([4, 7]))[len(UID_MARK) :]
+    while digest(UID_MARK + rest, BADGE_KEY) in taken:
+        rest = (int.from_bytes(rest) + 1).to_bytes(len(rest) + 1)[1:]
+    uid = UID_MARK + rest
     return Card(uid=uid, digest=digest(uid, BADGE_KEY), holder=holder)
 
 

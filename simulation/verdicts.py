@@ -61,6 +61,16 @@ def settled(witness: Witness, books: Books) -> None:
     _counted(witness, books)
 
 
+def discreet(witness: Witness, books: Books, doors: Iterable[DoorNode]) -> None:
+    """Check (11) what stays: the state of the site, and what the doors' disks keep."""
+    look = witness.discretion.look
+    witness.discretion.look_at_rest()
+    look("the state of the site", books.body.encode())
+    for door in doors:
+        for key, value in door.platter.kept.items():
+            look(f"what {door.id} keeps as {key}", value.encode())
+
+
 def _home(
     witness: Witness, door: DoorId, made: list[dict[str, Any]], held: list[dict[str, Any]]
 ) -> None:

@@ -18,6 +18,7 @@ import edge.badges.counters
 import edge.badges.visit
 import edge.mailbox
 import edge.obedience
+import edge.unit
 import server.copies
 import server.gate
 import server.watching
@@ -26,6 +27,7 @@ from access.ids import BadgeDigest
 from access.instants import Span
 from access.journal import Head
 from access.messages import to_record
+from access.model import Policy
 from access.policy import Decision, Reason, Token
 from access.presence import Presence
 from access.tokens import CardToken, SeenTokens, counter_of
@@ -55,6 +57,7 @@ from server.turn import Turn
 from simulation.cards import KEYS
 from simulation.disk import SimulatedOutbox
 from simulation.evening import Plan, simulate
+from simulation.rulebook import Rulebook
 from simulation.servers import Books, SimulatedGatehouse
 
 MOST_SEEDS = 60
@@ -367,6 +370,24 @@ def who_flees_is_taken_for_a_burglar(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FirePanel, "cause_of", lambda _self, cause: cause)
 
 
+def uid_goes_further_than_the_door(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(edge.unit, "digest", lambda uid, _key: BadgeDigest(uid.hex()))
+
+
+def member_goes_by_their_name(patch: pytest.MonkeyPatch) -> None:
+    real = Rulebook._compile
+
+    def compile_(self: Rulebook, now: datetime) -> Policy:
+        policy = real(self, now)
+        named = {
+            of: tuple(replace(one, title=f"watched by {self.persons[of].name}") for one in theirs)
+            for of, theirs in policy.authorizations.items()
+        }
+        return replace(policy, authorizations=named)
+
+    patch.setattr(Rulebook, "_compile", compile_)
+
+
 PLANTED: list[tuple[Plant, frozenset[int]]] = [
     (journal_cleared_on_send, frozenset({4, 9, 12})),
     (one_record_too_many_is_deleted, frozenset({4, 12})),
@@ -398,6 +419,8 @@ PLANTED: list[tuple[Plant, frozenset[int]]] = [
     (visits_told_late_are_taken_for_copies, frozenset({8})),
     (newest_token_of_a_card_is_written_over, frozenset({8})),
     (after_hours_any_badge_will_do, frozenset({3})),
+    (uid_goes_further_than_the_door, frozenset({11})),
+    (member_goes_by_their_name, frozenset({11})),
     (door_locks_itself_again_in_a_fire, frozenset({1})),
     (fire_is_forgotten_in_a_power_cut, frozenset({1})),
     (lock_is_released_by_software_in_a_fire, frozenset({2, 5})),
