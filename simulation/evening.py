@@ -18,7 +18,16 @@ from simulation.faults import Fault, Trouble
 from simulation.invariants import Violation, Witness
 from simulation.network import Broker
 from simulation.people import Habits, People
-from simulation.rulebook import BADGE_KEY, DOORS, SITE, Rulebook, populated
+from simulation.rulebook import (
+    BADGE_KEY,
+    DOORS,
+    L1_AFTER_HOURS,
+    L1_CARDS,
+    MEMBERS,
+    SITE,
+    Rulebook,
+    populated,
+)
 from simulation.servers import Books, ServerNode
 from simulation.thieves import EXAM_STEP_S, Thieves
 from simulation.verdicts import converged, discreet, settled
@@ -53,12 +62,17 @@ class Plan:
 
     Attributes:
         hours: how long it lasts before everything is mended.
-        without: faults and habits that it must not have, by name; for looking for the cause.
+        without: what it must not have, by name: faults, habits, features of the site, people; for
+            looking for the cause.
+        from_h: hours after its beginning before which nobody comes and nothing goes wrong.
+        until_h: hours after its beginning at which everything is mended; None: at its end.
     """
 
     seed: int
     hours: float = 14.0
     without: frozenset[str] = frozenset()
+    from_h: float = 0.0
+    until_h: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +81,7 @@ class Result:
 
     Attributes:
         has: the faults and habits that it had, by name.
+        people: those who came, by name.
         counts: how often what happened.
         digest: of the whole trace; the same for the same plan.
         start: the true time at which it began, UTC.
@@ -74,6 +89,7 @@ class Result:
 
     plan: Plan
     has: tuple[str, ...]
+    people: tuple[str, ...]
     violation: Violation | None
     counts: Counter[str]
     steps: int
@@ -85,6 +101,12 @@ class Result:
     def tail(self, length: int = 40) -> str:
         """Give the last lines of the trace."""
         return "\n".join(self.lines[-length:])
+
+
+def names() -> frozenset[str]:
+    """Give the names of all that a plan can be `without`."""
+    habits = (one.name for one in fields(Habits))
+    return frozenset({*(kind.value for kind in Fault), *habits, L1_CARDS, L1_AFTER_HOURS, *MEMBERS})
 
 
 def simulate(plan: Plan) -> Result:
@@ -117,6 +139,8 @@ class _Evening:
             doors=self.doors,
             server=self.server,
             habits=self._habits(),
+            absent=plan.without,
+            from_s=plan.from_h * 3600.0,
         )
         self.thieves = Thieves(world=self.world, rules=self.rules, people=self.people)
         for badge, token in self.rules.enrolled.items():
@@ -131,6 +155,7 @@ class _Evening:
             sign=sign,
             kinds=self._kinds(),
             on_fire=self.people.evacuate,
+            from_s=plan.from_h * 3600.0,
         )
 
     def run(self) -> Result:
@@ -152,7 +177,8 @@ class _Evening:
         self.people.plan(self.plan.hours)
         if self.people.habits.copies:
             self.thieves.plan(self.plan.hours)
-        self._until(self.plan.hours * 3600.0)
+        until_h = self.plan.hours if self.plan.until_h is None else self.plan.until_h
+        self._until(until_h * 3600.0)
 
     def _mend(self) -> None:
         self.people.is_over = True
@@ -239,6 +265,7 @@ class _Evening:
         return Result(
             plan=self.plan,
             has=(*faults, *habits, *self.rules.features),
+            people=tuple(m for m in self.rules.members if m not in self.plan.without),
             violation=self.witness.violation,
             counts=self.world.counts,
             steps=self.world.steps,
@@ -258,15 +285,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-def shrunk(result: Result) -> Result:
-    """Leave out each fault and habit in turn, as long as the same invariant still fails."""
-    best = result
-    for name in result.has:
-        plan = Plan(seed=best.plan.seed, hours=best.plan.hours, without=best.plan.without | {name})
-        again = simulate(plan)
-        is_same = again.violation is not None and result.violation is not None
-        if is_same and again.violation.number == result.violation.number:  # type: ignore[union-attr]
-            best = again
-    return best

@@ -109,6 +109,7 @@ class Trouble:
 
     Attributes:
         kinds: which faults this seed has.
+        from_s: until when nothing goes wrong, in true seconds.
         is_over: whether nothing goes wrong any more.
         on_fire: told that a fire alarm begins, since people run then.
     """
@@ -121,6 +122,7 @@ class Trouble:
     doors: dict[DoorId, DoorNode]
     sign: Sign
     kinds: frozenset[Fault]
+    from_s: float = 0.0
     is_over: bool = False
     on_fire: Callable[[], None] = lambda: None
     _aim: DoorId | None = None
@@ -216,7 +218,8 @@ class Trouble:
 
     def _strike(self, kind: Fault) -> None:
         if not self.is_over:
-            self._does[kind]()
+            if self.world.now_s >= self.from_s:
+                self._does[kind]()
             self._again(kind)
 
     def _on_tap(self, door: DoorId) -> None:

@@ -3,7 +3,7 @@
 They see what a person sees: whether the door opens. They know nothing of the machines.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -69,6 +69,8 @@ class People:
 
     Attributes:
         inside: who is truly inside.
+        absent: who never comes, by name.
+        from_s: until when nobody comes, in true seconds.
         is_over: whether nobody comes any more.
         on_visit: told of each card that is held to a way in, and where: others may follow.
     """
@@ -79,6 +81,8 @@ class People:
     server: ServerNode
     habits: Habits
     inside: set[MemberId] = field(default_factory=set)
+    absent: Container[str] = frozenset()
+    from_s: float = 0.0
     is_over: bool = False
     on_visit: Callable[[Card, DoorNode], None] = lambda _card, _door: None
 
@@ -98,10 +102,15 @@ class People:
 
     def visit(self, member: MemberId) -> None:
         """Come to a door, go in if it opens, leave some time later."""
-        if self.is_over or member in self.inside:
+        if self.is_away or member in self.inside or member in self.absent:
             return
         door = self._some_door()
         self.go_in(door, self.rules.cards[member], tries=2)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether nobody comes now."""
+        return self.is_over or self.world.now_s < self.from_s
 
     def go_in(self, door: DoorNode, card: Card, *, tries: int) -> None:
         """Badge, look whether the door opens, and go in."""
@@ -275,11 +284,15 @@ class People:
                 self.world.after(chance.uniform(0, hours * 3600), self._strange)
 
     def _force(self) -> None:
+        if self.is_away:
+            return
         self.world.count("forced")
         self.through(self._some_door())
 
     def _strange(self) -> None:
         """Somebody tries a badge that is not theirs, or no badge of the site's."""
+        if self.is_away:
+            return
         chance = self.world.chance("people")
         holders = list(self.rules.cards)
         if chance.random() < _HALF:

@@ -62,6 +62,19 @@ DOORS: Final = (
 )
 
 
+_PEOPLE: Final = (
+    *((f"staff-{n}", Plan.STAFF) for n in range(2)),
+    *((f"guardian-{n}", Plan.NOMAD if n % 2 else Plan.RESIDENT) for n in range(5)),
+    *((f"nomad-{n}", Plan.NOMAD) for n in range(14)),
+    *((f"resident-{n}", Plan.RESIDENT) for n in range(5)),
+    *((f"partner-{n}", Plan.PARTNER) for n in range(2)),
+    *((f"former-{n}", Plan.NOMAD) for n in range(3)),
+)
+
+MEMBERS: Final = tuple(name for name, _ in _PEOPLE)
+"""Who belongs to the site."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """A badge as its holder has it: the UID that the reader sees, and what the site makes of it.
@@ -208,7 +221,7 @@ def populated(world: World, *, days: int, without: Collection[str] = ()) -> Rule
     """
     chance = world.chance("site")
     book = Rulebook(world=world, capacity=chance.choice([8, 20, 60]), days=days)
-    for name, plan in _names():
+    for name, plan in _PEOPLE:
         _add(book, name, plan, chance)
     _plan_events(book, chance)
     _give_cards(book, without)
@@ -232,17 +245,6 @@ def _give_cards(book: Rulebook, without: Collection[str]) -> None:
             book.cards[member] = replace(card, body=body)
             book.badges[card.digest] = replace(book.badges[card.digest], level=BadgeLevel.L1)
             book.enrolled[card.digest] = token
-
-
-def _names() -> list[tuple[str, Plan]]:
-    return (
-        [(f"staff-{n}", Plan.STAFF) for n in range(2)]
-        + [(f"guardian-{n}", Plan.NOMAD if n % 2 else Plan.RESIDENT) for n in range(5)]
-        + [(f"nomad-{n}", Plan.NOMAD) for n in range(14)]
-        + [(f"resident-{n}", Plan.RESIDENT) for n in range(5)]
-        + [(f"partner-{n}", Plan.PARTNER) for n in range(2)]
-        + [(f"former-{n}", Plan.NOMAD) for n in range(3)]
-    )
 
 
 def _add(book: Rulebook, name: str, plan: Plan, chance: Random) -> None:

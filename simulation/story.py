@@ -1,12 +1,13 @@
 """Tells a simulation to people: a failure in a test, or one seed as a story."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final, Literal
 
 from access.instants import to_rfc3339
-from simulation.evening import Plan, Result, shrunk
+from simulation.evening import Plan, Result
 from simulation.rulebook import ZONE
+from simulation.shrinking import PATIENCE_S, shrunk
 from simulation.world import Happened
 
 Language = Literal["fr", "en"]
@@ -47,21 +48,40 @@ _CALM: Final = frozenset(
 )
 
 
-def failure(result: Result) -> str:
-    """Tell a broken invariant: the seed, the fewest faults that still break it, the last events."""
-    least = shrunk(result)
+def failure(
+    result: Result,
+    *,
+    patience_s: float = PATIENCE_S,
+    on_time: Callable[[int], object] = lambda _: None,
+) -> str:
+    """Tell a broken invariant: the seed, the least that still breaks it, the last events.
+
+    Args:
+        result: in which it is broken.
+        patience_s: for how long the least is looked for, in seconds.
+        on_time: told how many whole seconds more have gone by.
+    """
+    least = shrunk(result, patience_s=patience_s, on_time=on_time)
     violation = least.violation
     if violation is None:
         return f"seed {result.plan.seed}: every invariant held"
-    has = [name for name in least.has if name not in least.plan.without]
-    left_out = "".join(f" --without {name}" for name in sorted(least.plan.without))
     return (
         f"seed {least.plan.seed}, after {timedelta(seconds=round(violation.at_s))}: "
         f"invariant {violation.number} does not hold: {violation.text}\n"
-        f"it takes no more than: {', '.join(has) or 'no fault at all'}\n"
+        f"it takes no more than: {', '.join(least.has) or 'no fault at all'}\n"
+        f"and of the people: {', '.join(least.people) or 'nobody'}\n"
         f"{least.tail(_TAIL)}\n"
-        f"again: gardien simulate --seed {least.plan.seed} --hours {least.plan.hours:g}{left_out}"
+        f"again: {command_of(least.plan)}"
     )
+
+
+def command_of(plan: Plan) -> str:
+    """Give the command that simulates a plan."""
+    words = [f"gardien simulate --seed {plan.seed} --hours {plan.hours:g}"]
+    words += [f"--from {plan.from_h:g}"] if plan.from_h else []
+    words += [f"--until {plan.until_h:g}"] if plan.until_h is not None else []
+    words += [f"--without {name}" for name in sorted(plan.without)]
+    return " ".join(words)
 
 
 def is_calm(happened: Happened) -> bool:

@@ -111,7 +111,7 @@ class Thieves:
                 self.world.after(wait_s, partial(self._come, copy, door, is_cunning=False))
 
     def _come(self, copy: Card, door: DoorNode, *, is_cunning: bool) -> None:
-        if self.people.is_over or copy.body is None:
+        if self.people.is_away or copy.body is None:
             return
         chance = self.world.chance("cards/thieves")
         who = f"{copy.body.name} {copy.holder}"

@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from edge.latch import Latch
 from gardien.main import cli
 
 
@@ -26,3 +27,33 @@ def test_the_same_seed_gives_the_same_evening_in_one_process_and_in_many() -> No
     assert told["seeds"] == 1
     assert told["failed"] == []
     assert (told["steps"], told["counts"]) == (one["steps"], one["counts"])
+
+
+def test_what_is_left_out_by_a_name_of_nothing_is_refused_with_the_names_that_there_are() -> None:
+    refused = CliRunner().invoke(cli, ["simulate", "--seed=7", "--without=rain"])
+    assert refused.exit_code == 2
+    assert "rain is none of these: " in refused.output
+    assert "fire" in refused.output
+
+
+def test_what_is_left_out_is_not_in_the_evening() -> None:
+    runner = CliRunner()
+    words = ["simulate", "--seed=7", "--hours=4", "--json"]
+    whole = json.loads(runner.invoke(cli, words).output)
+    left = [f"--without={name}" for name in whole["faults"]]
+    less = json.loads(runner.invoke(cli, [*words, "--from=1", "--until=2", *left]).output)
+    assert less["faults"] == []
+    assert whole["counts"]["impatient"]
+    assert "impatient" not in less["counts"]
+
+
+def test_a_broken_invariant_is_told_with_the_least_that_breaks_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Latch, "is_over", lambda _self, _mono: False)
+    monkeypatch.setattr("simulation.shrinking.PATIENCE_S", 5.0)
+    told = CliRunner().invoke(cli, ["simulate", "--seed=7", "--hours=4", "--language=en"])
+    assert told.exit_code == 1
+    assert "Invariant 12 is broken" in told.output
+    assert "it takes no more than: " in told.output
+    assert "again: gardien simulate --seed 7 --hours 4" in told.output
