@@ -146,6 +146,14 @@ class SimulatedOutbox(Outbox):
         """Give a value that was kept."""
         return self._platter.kept.get(key)
 
+    def kept_under(self, prefix: str) -> dict[str, str]:
+        """Give all values whose keys begin so."""
+        kept = self._platter.kept
+        return {key: value for key, value in kept.items() if key.startswith(prefix)}
+
+    def wipe(self) -> None:
+        """Nothing is left of what was deleted."""
+
     def close(self) -> None:
         """Nothing to close."""
 
