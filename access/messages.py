@@ -14,6 +14,10 @@ from access.instants import utc
 MAX_RECORDS: Final = 100
 """The most records in one `journal` message."""
 
+MAX_NUMBER: Final = 2**53 - 1
+"""The largest number that every reader of JSON has whole (RFC 8259, 6): a door that was told of a
+larger one by mistake could not count on from it."""
+
 Slug = Annotated[str, msgspec.Meta(pattern=SLUG_PATTERN)]
 Uuid = Annotated[
     str,
@@ -22,8 +26,8 @@ Uuid = Annotated[
 Hex32 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 Hex64 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Seq = Annotated[int, msgspec.Meta(ge=1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
+Seq = Annotated[int, msgspec.Meta(ge=1, le=MAX_NUMBER)]
 ReaderName = Literal["in", "out"]
 
 

@@ -224,6 +224,51 @@ def test_a_command_that_the_broker_kept_opens_nothing(
     assert house.entries("access.granted") == []
 
 
+@pytest.mark.mosquitto
+def test_a_door_that_gets_nonsense_on_all_that_it_hears_drops_it_and_opens_to_nobody(
+    new_house: "NewHouse",
+) -> None:
+    house = new_house()
+    house.start("broker", house.main)
+    site = f"gardien/1/{house.site}"
+    topics = [*map(house.door_topic, ("decision", "ack", "command")), f"{site}/policy",
+              f"{site}/server"]  # fmt: skip
+    good = order(house)
+    nonsense = [
+        b"",
+        good[:-20],
+        b"\xff\xfe\x00" * 40,
+        b"[" * 100_000,
+        b'{"seq": 9223372036854775808, "online": "perhaps"}',
+        good.replace(b'"unlock"', b'"hold"'),
+        b" " * 1_000_000 + b"{",
+    ]
+    with house.logged_in("server") as server:
+        server.hear(house.door_topic("state"))
+        house.expect(lambda: any(b"locked" in one.payload for one in server.heard), "it is up", 15)
+        for topic in topics:
+            for payload in nonsense:
+                assert server.say(topic, payload), topic
+            # Of another version, or another door's: not even heard.
+            assert server.say(topic.replace("gardien/1", "gardien/2"), good)
+        for topic in topics:
+            house.expect(lambda t=topic: f"{t} was dropped" in house.log(house.main), topic, 15)  # type: ignore[misc]
+        look = house.look()
+        assert look is not None
+        assert look.lock == "locked"
+        assert house.tap(house.stranger).lock == "locked"
+        # It hears as before: the same order, whole, opens it.
+        assert server.say(house.door_topic("command"), good)
+        house.expect(lambda: is_unlocked(house), "a good order opens the door", 10)
+    for topic in topics:
+        assert len(re.findall(rf"{topic} was dropped", house.log(house.main))) == 1, topic
+    assert "Traceback" not in house.log(house.main)
+    house.start("server")
+    house.expect_well()
+    assert house.entries("access.granted") == []
+    assert len(house.entries("lock.unlocked")) == 1
+
+
 def order(house: "House", *, forged: bool = False) -> bytes:
     now = house.clock.now()
     command = Command(
