@@ -26,7 +26,7 @@ test: .venv/dev.stamp ## all checks and all tests; installs missing Debian packa
 check: .venv/dev.stamp ## lint, format, types, direction of imports: no test is run
 	@exec scripts/check
 
-bench: .venv/dev.stamp ## measure: each program in tests/bench/
+bench: .venv/dev.stamp ## measure everything, into docs/figures; ARGS="--quick" only shows that it runs
 	@exec scripts/bench $(ARGS)
 
 torture: .venv/dev.stamp ## kill, starve and unplug the programs, for an hour or so; COUNT=20 for less

@@ -44,7 +44,7 @@ def decide(place: Place, decisions: int, follower: Follower | None = None) -> De
     with _running(follower):
         for _ in range(decisions):
             time.sleep(_EVERY_S)
-            times.append(_decide(place))
+            times.append(decide_once(place))
             if follower is not None:
                 follower.wake()
     return Decisions(
@@ -54,7 +54,8 @@ def decide(place: Place, decisions: int, follower: Follower | None = None) -> De
     )
 
 
-def _decide(place: Place) -> float:
+def decide_once(place: Place) -> float:
+    """Have one request decided and committed; give the seconds that it took."""
     now = place.installation.clock.now()
     number = next(_numbers)
     id_ = str(UUID(int=(int(now.timestamp() * 1000) << 80) | 7 << 76 | 2 << 62 | number))

@@ -1,6 +1,5 @@
 """The measurement of the ledger runs, on a ledger that the server could have made."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,25 +13,22 @@ from server import ledger
 from server.verify import verify_site
 from tests.bench.ledger_place import DOORS, SITE, Place, browser, found, open_place
 from tests.bench.ledger_reporting import Reporting
+from tests.bench.shape import from_json
 
 PROGRAM = Path(__file__).with_name("ledger_at_scale.py")
 
 
-def run(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(PROGRAM), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-
-
 def test_ledger_at_scale_measures_all_and_says_whether_it_is_met(tmp_path: Path) -> None:
-    told = tmp_path / "told.json"
-    few = ("--small", "500", "--records", "3000", "--members", "40", "--rounds", "3")
-    done = run(*few, "--looks", "4", "--follow", "300", "--decisions", "5", "--json", str(told))
-    assert told.exists(), done.stderr
-    result = json.loads(told.read_text())
-    assert done.returncode == (0 if result["is_met"] else 1), done.stderr
-    assert result["times_small"] > 0
-    assert {page["name"] for page in result["pages"]} >= {"a member's page", "the live board"}
-    assert all(one["per_s"] > 0 for one in result["followers"])
+    file = tmp_path / "found.json"
+    command = [sys.executable, str(PROGRAM), "--quick", "--json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert file.exists(), done.stderr
+    findings = from_json(file.read_bytes())
+    assert done.returncode == (0 if findings.is_kept else 1), done.stderr
+    intake, pages, followers = findings.found.curves
+    assert all(x > 0 and y > 0 for line in intake.lines for x, y in line.points)
+    assert {line.name for line in pages.lines} >= {"a member's page", "the live board"}
+    assert all(y > 0 for line in followers.lines for _, y in line.points)
     assert "records/s committed" in done.stdout
 
 
