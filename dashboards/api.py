@@ -7,7 +7,7 @@ import msgspec
 from flask import Blueprint, Response, current_app, request
 
 from access.messages import OccupancyReport
-from dashboards import api_alerts, api_hours, api_me, api_people, api_place, api_watch
+from dashboards import api_alerts, api_hours, api_looks, api_me, api_people, api_place, api_watch
 from dashboards.api_caller import api_token
 from dashboards.api_description import describe
 from dashboards.api_once import once
@@ -239,6 +239,16 @@ OPERATIONS: Final = (
         scope=Scope.PEOPLE_READ,
         view=api_people.why,
         answer=api_people.WhyAnswer,
+    ),
+    Operation(
+        name="looks",
+        rule="/looks",
+        summary="Who looked at whose records. Each reading is recorded, with its reason.",
+        who=Who.STAFF,
+        scope=Scope.PEOPLE_READ,
+        view=api_looks.looks,
+        query=api_looks.LooksQuery,
+        answer=api_looks.LooksAnswer,
     ),
     Operation(
         name="me",

@@ -10,7 +10,7 @@ from access.messages import OccupancyReport
 from dashboards import words
 from dashboards.api_caller import sees_people
 from dashboards.api_place import DoorReport, door_report, occupancy
-from dashboards.looking import note_look
+from dashboards.looking import note_look, note_what_goes_on, plain
 from dashboards.pages_why import look_at
 from dashboards.parts import parts, site_id
 from dashboards.texts import language
@@ -134,8 +134,10 @@ class WhyAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def events(query: EventsQuery) -> EventsAnswer:
-    """Give what happened lately, or since an earlier answer."""
+    """Give what happened lately, or since an earlier answer; with names, it is a look."""
     is_named = sees_people()
+    if is_named:
+        note_what_goes_on("events")
     with parts().database.reading() as connection:
         feed = event_feed.follow(
             connection,
@@ -151,8 +153,9 @@ def events(query: EventsQuery) -> EventsAnswer:
 
 def roll_call(query: RollCallQuery) -> RollCallAnswer:
     """List who may be inside, by name; each look is recorded with its reason."""
-    note_look("roll-call", _plain(query.reason))
     call = parts().reader.roll_call(site_id())
+    among = [one.person.id for one in call.people]
+    note_look("roll-call", plain(query.reason), among=among)
     people = [
         InsideReport(
             id=one.person.id,
@@ -209,8 +212,3 @@ def _why(found: Why) -> WhyAnswer:
         decided=WhyDecided(reason=refusal.reason, row=refusal.row, alone=refusal.is_alone),
         recomputed=None if again is None else msgspec.convert(again, WhyAgain),
     )
-
-
-def _plain(text: str) -> str:
-    """Leave out what would break a line of a list."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())

@@ -31,6 +31,7 @@ from dashboards.pages_calendar import calendar_pages
 from dashboards.pages_demo import demo_pages
 from dashboards.pages_held import held_pages
 from dashboards.pages_hours import hours_pages
+from dashboards.pages_looks import looks_pages
 from dashboards.pages_orders import orders_pages
 from dashboards.pages_privacy import privacy_pages
 from dashboards.pages_public import health_pages, public_pages
@@ -60,6 +61,7 @@ _PAGES: Final = (
     watch_pages,
     orders_pages,
     why_pages,
+    looks_pages,
     account_pages,
     held_pages,
     hours_pages,

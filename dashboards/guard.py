@@ -21,7 +21,7 @@ from dashboards.api_caller import (
     sites_of_token,
 )
 from dashboards.networks import is_from
-from dashboards.parts import Viewer, parts, viewer
+from dashboards.parts import Viewer, is_on_watch, parts, viewer
 from server import calendar_addresses, registry, sessions
 from server.api_tokens import ApiToken, Scope
 
@@ -36,6 +36,7 @@ class Who(Enum):
     SUBSCRIBER = "members of the site, and their calendar programs"
     KEEPER = "staff and guardians"
     IN_CHARGE = "staff, and the guardian on watch"
+    STAFF = "staff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,8 @@ ROUTES: Final = {
     "orders.confirm": Who.IN_CHARGE,
     "orders.rule": Who.IN_CHARGE,
     "why.page": Who.KEEPER,
+    "looks.ask": Who.STAFF,
+    "looks.read": Who.STAFF,
     "demo.tap": Who.KEEPER,
     "public.spaceapi": Who.ANYONE,
     "privacy.notice": Who.ANYONE,
@@ -181,7 +184,7 @@ def _is_admitted(admission: Admission) -> bool:
             return False
         if token.member is None:
             # Its scopes are those that nobody must answer for: see `server.api_tokens`.
-            return who is not Who.IN_CHARGE
+            return who not in (Who.IN_CHARGE, Who.STAFF)
     return who is Who.ANYONE or _is_in_the_hall(who) or _may(who, viewer())
 
 
@@ -194,7 +197,9 @@ def _may(who: Who, looking: Viewer | None) -> bool:
         return False
     if who is Who.SUBSCRIBER or not looking.is_keeper:
         return who is Who.SUBSCRIBER
-    return who in (Who.KEEPER, Who.HALL) or looking.is_staff or _is_on_watch(looking)
+    if who is Who.STAFF:
+        return looking.is_staff
+    return who in (Who.KEEPER, Who.HALL) or looking.is_staff or is_on_watch(looking.member)
 
 
 def _is_operator() -> bool:
@@ -211,11 +216,6 @@ def _is_operator() -> bool:
 
 def _is_in_the_hall(who: Who) -> bool:
     return who is Who.HALL and is_from(parts().settings.dashboard.kiosk_networks)
-
-
-def _is_on_watch(looking: Viewer) -> bool:
-    watch = parts().gatehouse.look(SiteId(g.site.id)).watch
-    return watch is not None and watch.guardian == looking.member
 
 
 def _ask_to_log_in() -> Response:

@@ -10,6 +10,7 @@ from access.instants import utc
 from access.time_bank import FIRST_MONTH, Month, TimeBankError, month_of, parse_month
 from dashboards.curve import HOUR, Curve, Drawing, draw, to_curve, to_month_curve
 from dashboards.live import TooManyStreamsError
+from dashboards.looking import note_what_goes_on
 from dashboards.pages_orders import powers
 from dashboards.parts import parts, site, site_id, zone
 from dashboards.standing import standing
@@ -23,7 +24,8 @@ _WIDE = Drawing(width=760, height=220, every_h=2)
 
 @board_pages.get("/")
 def board() -> str:
-    """Show the live board."""
+    """Show the live board; that somebody follows it who is not on watch is recorded."""
+    note_what_goes_on("board")
     found = parts().reader.board(site_id())
     may = powers(found.watch, found.doors)
     return render_template(

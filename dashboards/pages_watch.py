@@ -66,8 +66,9 @@ def watch() -> str:
 @watch_pages.get("/roll-call")
 def roll_call() -> str:
     """List who may be inside, by name; each look is recorded."""
-    note_look("roll-call", looks.DUTY)
-    return render_template("roll_call.html", call=parts().reader.roll_call(site_id()))
+    call = parts().reader.roll_call(site_id())
+    note_look("roll-call", looks.DUTY, among=[one.person.id for one in call.people])
+    return render_template("roll_call.html", call=call)
 
 
 @watch_pages.post("/offer")

@@ -138,6 +138,12 @@ def a_viewer() -> Viewer:
     return found
 
 
+def is_on_watch(member: MemberId) -> bool:
+    """Whether somebody holds the watch of the site that the page is about."""
+    watch = parts().gatehouse.look(site_id()).watch
+    return watch is not None and watch.guardian == member
+
+
 def site() -> SiteSettings:
     """Give the site that the page is about."""
     return cast("SiteSettings", g.site)

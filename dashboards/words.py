@@ -75,12 +75,20 @@ ROLE: Final[_Text] = {
 }
 """With what right somebody looked at other people's records."""
 
-LOOK_REASON: Final[_Text] = {
+_LOOK_REASON: Final[_Text] = {
     "duty": lazy_gettext("to know who is inside"),
     "refusal": lazy_gettext("to explain a refusal at the door"),
-    "asked": lazy_gettext("because you asked for it"),
+    "asked": lazy_gettext("at the member's request"),
+    "board": lazy_gettext("to follow the day"),
 }
-"""Why they did; others say it in words of their own."""
+_LOOK_AT: Final[_Text] = {
+    "roll-call": lazy_gettext("the roll-call"),
+    "board": lazy_gettext("the board of the day"),
+    "events": lazy_gettext("the events of the day, by a program"),
+    "export": lazy_gettext("all that is held on a member"),
+    "looks": lazy_gettext("who looked"),
+    "why": lazy_gettext("why somebody was refused"),
+}
 
 ORDER: Final[_Text] = {
     "unlock": lazy_gettext("unlock"),
@@ -205,6 +213,16 @@ def say(line: Happening) -> str:
         return make(line)
     text = _HAPPENED.get(line.kind)
     return line.kind if text is None else str(text)
+
+
+def look_reason(reason: str | None) -> str:
+    """Say why somebody looked at other people's records; else it is said in words of their own."""
+    return str(_LOOK_REASON.get(reason or "", reason or "—"))
+
+
+def look_at(what: str) -> str:
+    """Say at what somebody looked."""
+    return str(_LOOK_AT.get(what.partition("/")[0], what))
 
 
 def tone(line: Happening) -> str:

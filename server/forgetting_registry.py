@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, delete, insert, or_, select
 from access.ids import SiteId
 from access.model import Status
 from server import api_requests, api_tokens, badge_tokens, registry, schema
-from server.looks import look
+from server.looks import look, look_about
 from server.sessions import IDLE, LONGEST, web_session
 
 MEMBERS_KEPT: Final = timedelta(days=90)
@@ -30,7 +30,7 @@ _e: Final = schema.ended_member.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenOut:
-    """How many rows of each kind were taken out."""
+    """How many rows of each kind were taken out; `listed` is whom roll-calls listed."""
 
     members: int
     badges: int
@@ -38,6 +38,7 @@ class TakenOut:
     accounts: int
     sessions: int
     looks: int
+    listed: int
     set_aside: int
     time_entries: int
     presence_months: int
@@ -74,6 +75,7 @@ def take_out(
     return TakenOut(
         **_members(connection, now),
         sessions=ended,
+        listed=_listed(connection, now, kept, otherwise),
         looks=_purged(connection, look, look.c.at < now - LOOKS_KEPT),
         set_aside=rows,
         time_entries=_purged(
@@ -121,6 +123,18 @@ def _note_ended(connection: Connection, now: datetime) -> None:
         connection.execute(
             insert(schema.ended_member), [{"member": member, "seen": now} for member in new]
         )
+
+
+def _listed(
+    connection: Connection, now: datetime, kept: Mapping[SiteId, timedelta], otherwise: timedelta
+) -> int:
+    """Take out whom roll-calls listed: it says who was inside, and is kept as long as that."""
+    seen = look.c
+    is_old = or_(
+        *((seen.site == site) & (seen.at < now - length) for site, length in kept.items()),
+        seen.site.not_in(list(kept)) & (seen.at < now - otherwise),
+    )
+    return _purged(connection, look_about, look_about.c.look.in_(select(seen.id).where(is_old)))
 
 
 def _purged(connection: Connection, table: Table, *which: Any) -> int:  # noqa: ANN401 (SQLAlchemy's)

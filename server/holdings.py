@@ -10,9 +10,9 @@ from access.ids import BadgeDigest, MemberId, SiteId
 from access.tokens import SeenToken
 from server import badge_tokens, ledger, registry, schema
 from server.forgetting_ledger import sites_of
-from server.looks import look
+from server.looks import list_looks
 from server.own_records import Misfit, misfits_of, records_of
-from server.personal import Personal, personal
+from server.personal import EVERYTHING, Personal, personal
 from server.sessions import web_session
 from server.state import from_json
 
@@ -135,8 +135,8 @@ def _inside(connection: Connection, member: MemberId) -> tuple[Inside, ...]:
 
 
 def _looked(connection: Connection, member: MemberId) -> tuple[Looked, ...]:
-    rows = connection.execute(select(look).where(look.c.member == member).order_by(look.c.id))
+    found = list_looks(connection, by=member, limit=EVERYTHING)
     return tuple(
-        Looked(site=SiteId(row.site), role=row.role, what=row.what, reason=row.reason, at=row.at)
-        for row in rows
+        Looked(site=one.site, role=one.role, what=one.what, reason=one.reason, at=one.at)
+        for one in found
     )

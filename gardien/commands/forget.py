@@ -45,6 +45,7 @@ _ROWS: Final = {
     "accounts": "log-ins of theirs",
     "sessions": "browser sessions that are over",
     "looks": "notes of who looked at other people's records",
+    "listed": "notes of whom a roll-call listed",
     "set_aside": "records that did not fit their chain",
     "time_entries": "postings of the time bank",
     "presence_months": "months of presence",

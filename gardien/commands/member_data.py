@@ -84,7 +84,7 @@ def looks_(*, member: str | None, limit: int, as_json: bool) -> None:
         print_json(found)
         return
     rows = [
-        (to_rfc3339(one.at), one.member, one.role, one.what, one.about or "everybody", one.reason)
+        (to_rfc3339(one.at), one.member, one.role, one.what, _whose(one), one.reason)
         for one in found
     ]
     columns = ("when", "who", "role", "what", "about", "why")
@@ -145,6 +145,10 @@ def password(*, member: str, email: str | None, password_file: Path | None) -> N
         secret = ask_secret("password", password_file, "--password-file", is_new=True)
         set_password(installation.database, login, person.id, secret, installation.clock.now())
     click.echo(f"{person.id} logs in as {login.strip().lower()}")
+
+
+def _whose(one: looks.Look) -> str:
+    return one.about or ", ".join(one.among) or "several people"
 
 
 def _refuse_on_watch(installation: Installation, member: MemberId) -> None:

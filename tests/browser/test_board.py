@@ -230,6 +230,29 @@ def test_beside_a_refusal_one_can_ask_why(
     shoot(page, f"why-{width}-{scheme}")
 
 
+@pytest.mark.parametrize("seen", [("fr", 1280), ("en", 390)])
+def test_staff_read_who_looked(
+    url: str, new_page: NewPage, world: Any, shoot: Any, seen: tuple[str, int]
+) -> None:
+    language, width = seen
+    guardian = new_page()
+    log_in(guardian, url, world, "claire")
+    guardian.goto(f"{url}/watch/roll-call")
+    page = new_page(width=width)
+    page.goto(f"{url}/language/{language}?next=/login")
+    log_in(page, url, world)
+    page.goto(f"{url}/looks")
+    assert [one["id"] for one in Axe().run(page).response["violations"]] == []
+    page.fill("[name=reason]", "CNIL")
+    page.press("[name=reason]", "Enter")
+    expect(page.locator("tbody tr")).to_have_count(3)
+    expect(page.locator("tbody")).to_contain_text("Claire Dubois")
+    page.click("summary")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert [one["id"] for one in Axe().run(page).response["violations"]] == []
+    shoot(page, f"looks-{language}")
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_member_makes_a_secret_address_for_their_calendar(
     url: str, new_page: NewPage, world: Any, shoot: Any, width: int

@@ -26,7 +26,12 @@ MakeBrowser = Callable[[str | None], Any]
 MakeProgram = Callable[..., Any]
 SITE = SiteId("malakoff")
 
-QUERIES = {"roll_call": "reason=fire+drill", "history": "step_min=60", "events": "limit=200"}
+QUERIES = {
+    "roll_call": "reason=fire+drill",
+    "looks": "reason=asked",
+    "history": "step_min=60",
+    "events": "limit=200",
+}
 BODIES: dict[str, Any] = {
     "order": {"do": "unlock"},
     "order_all": {"do": "lockdown"},

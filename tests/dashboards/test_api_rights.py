@@ -27,6 +27,7 @@ MAY: Final = {
     Who.MEMBER: {*ROLES, "nobody"},
     Who.KEEPER: {"guardian", "on watch", "staff", "nobody"},
     Who.IN_CHARGE: {"on watch", "staff"},
+    Who.STAFF: {"staff"},
 }
 """Which roles a token may act in; `nobody` is a token that acts for no member."""
 
@@ -47,6 +48,7 @@ WANTED: Final = {
     "guests": (Who.IN_CHARGE, "watch:write"),
     "recount": (Who.IN_CHARGE, "watch:write"),
     "roll_call": (Who.IN_CHARGE, "people:read"),
+    "looks": (Who.STAFF, "people:read"),
     "events": (Who.KEEPER, "events:read"),
     "alerts": (Who.KEEPER, "events:read"),
     "take_alert": (Who.IN_CHARGE, "watch:write"),

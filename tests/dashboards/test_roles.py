@@ -25,6 +25,7 @@ MAY = {
     Who.MEMBER: {"member", "guardian", "on watch", "staff"},
     Who.KEEPER: {"guardian", "on watch", "staff"},
     Who.IN_CHARGE: {"on watch", "staff"},
+    Who.STAFF: {"staff"},
 }
 WANTED = {
     "/": Who.KEEPER,
@@ -33,6 +34,7 @@ WANTED = {
     "/curve.svg": Who.KEEPER,
     "/watch": Who.KEEPER,
     "/watch/roll-call": Who.IN_CHARGE,
+    "/looks": Who.STAFF,
     "/doors/lockdown": Who.IN_CHARGE,
     "/me": Who.MEMBER,
     "/me/data": Who.MEMBER,
@@ -51,6 +53,7 @@ WANTED = {
     "/static/gardien.css": Who.ANYONE,
 }
 POSTS = {
+    "/looks": Who.STAFF,
     "/doors/lockdown": Who.IN_CHARGE,
     "/alerts/take": Who.IN_CHARGE,
     "/watch/guests": Who.IN_CHARGE,

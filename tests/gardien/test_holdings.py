@@ -30,6 +30,7 @@ GIVEN: Final = {
     "calendar_address.member": "calendar_address_since",
     "look.member": "looked",
     "look.about": "looks",
+    "look_about.member": "looks",
 }
 """Where in the export stands what each column has of a member."""
 
