@@ -21,15 +21,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from runtime.trust import CertificateError
+
 MOST_NAME: Final = 64
 """The longest common name, RFC 5280, appendix A.1 (ub-common-name)."""
 
 _BEFORE: Final = timedelta(hours=1)
 """How far back a certificate starts, for clocks that are a little behind."""
-
-
-class CertificateError(ValueError):
-    """A certificate or its key can't be read or used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,23 +93,6 @@ def signed(name: str, ca_file: Path, ca_key_file: Path, *, now: datetime, days: 
         .sign(ca_key, hashes.SHA256())
     )
     return Identity(key=_pem(key), certificate=certificate.public_bytes(Encoding.PEM))
-
-
-def validity_of(certificate: bytes, name: str) -> tuple[datetime, datetime]:
-    """Say from when until when a certificate is good, UTC.
-
-    Args:
-        certificate: PEM; of several, the first.
-        name: what it is called, for people.
-
-    Raises:
-        CertificateError: it is none.
-    """
-    try:
-        found = x509.load_pem_x509_certificate(certificate)
-    except ValueError as error:
-        raise CertificateError(f"{name} is not a certificate in PEM") from error
-    return found.not_valid_before_utc, found.not_valid_after_utc
 
 
 def check_certificate(path: Path) -> bytes:

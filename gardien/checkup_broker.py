@@ -5,10 +5,10 @@ import ssl
 from datetime import UTC, datetime
 from typing import Final
 
-from gardien.certificates import CertificateError, validity_of
 from gardien.checkup_certificates import judge
 from gardien.findings import Findings, bad, good
 from runtime.settings import MqttSettings
+from runtime.trust import CertificateError, validity_of
 
 _TIMEOUT_S: Final = 3.0
 

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from gardien.certificates import CertificateError, validity_of
 from gardien.errors import one_line
 from gardien.findings import Finding, Findings, bad, good, mind
 from runtime.settings import MqttSettings
+from runtime.trust import CertificateError, validity_of
 from server.folder import Folder
 
 SOON: Final = timedelta(days=30)

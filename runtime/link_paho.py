@@ -8,6 +8,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from runtime.link import Incoming, LinkDown, LinkUp, OnLink, Outgoing, Wish
 from runtime.settings import MqttSettings, read_secret
+from runtime.trust import is_valid_now, why_not_ours, why_not_theirs
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ KEEPALIVE_S: Final = 15
 _IN_FLIGHT: Final = 200
 RETRY_FIRST_S: Final = 1
 RETRY_LAST_S: Final = 10
+_COMPLAIN_EVERY_S: Final = 60.0
 _NO_SUCH_VERSION: Final = "Unsupported protocol version"
 
 
@@ -109,6 +112,7 @@ class PahoLink:
         self._is_closed = False
         self._has_been_up = False
         self._is_refused = False
+        self._complained_at = float("-inf")
         self._lock = threading.Lock()
         self._client = self._prepare(MQTTProtocolVersion.MQTTv5)
         # Last: from here on the client's thread calls us, and may be hung up on at once.
@@ -183,6 +187,7 @@ class PahoLink:
         client.on_socket_open = _answer_at_once
         client.on_publish = _acknowledge_at_once
         client.on_connect = self._connected
+        client.on_connect_fail = self._not_connected
         client.on_disconnect = self._disconnected
         client.on_subscribe = self._subscribed
         client.on_message = self._message
@@ -229,9 +234,30 @@ class PahoLink:
             return
         if was_up:
             self._on_event(LinkDown(why=str(code)))
-        elif self.has_mqtt5 and not self._has_been_up and not self._is_refused:
+            return
+        certificate = self._login.certificate_file
+        if certificate is not None:
+            self._complain(why_not_ours(certificate))
+        is_ours_good = certificate is None or is_valid_now(certificate)
+        if self.has_mqtt5 and not self._has_been_up and not self._is_refused and is_ours_good:
             # Said by a broker without MQTT 5: it hangs up on the first packet.
             self._fall_back(client)
+
+    def _not_connected(self, *_: object) -> None:
+        """There was nobody to talk to; paho calls this where it handles the error, and hides it."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self._unreachable(error)
+
+    def _unreachable(self, error: OSError) -> None:
+        why = why_not_theirs(error, self._host)
+        if why is not None:
+            self._complain(why)
+
+    def _complain(self, why: str) -> None:
+        if time.monotonic() >= self._complained_at + _COMPLAIN_EVERY_S:
+            self._complained_at = time.monotonic()
+            _log.error("%s", why)
 
     def _fall_back(self, refused: paho.Client) -> None:
         """Speak the older version: in a thread, since a client's own can't stop it."""

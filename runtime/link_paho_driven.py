@@ -105,6 +105,7 @@ class DrivenPahoLink(PahoLink):
             self._client.reconnect()
         except OSError as error:
             _log.debug("the broker does not answer: %s", error)
+            self._unreachable(error)
         self._retry_at = time.monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, RETRY_LAST_S)
 

@@ -14,7 +14,7 @@ import pytest
 from runtime.acl import Client, mosquitto_acl
 
 Wait = Callable[[Callable[[], bool]], bool]
-Shipped = Any  # ShippedBroker of conftest.py, which cannot be imported by name
+Shipped = Any  # ShippedBroker of tests.shipped_broker
 Authority = Any  # likewise
 
 MAIN = "gardien/1/malakoff/main"

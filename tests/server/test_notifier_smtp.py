@@ -16,7 +16,7 @@ from server.alerts_settings import SmtpSettings
 from server.notifier import Letter, NotifierError
 from server.notifier_smtp import SmtpNotifier
 from tests.conftest import free_port
-from tests.firmware.conftest import Authority, Identity
+from tests.shipped_broker import Authority, Identity
 
 Security = Literal["starttls", "tls"]
 

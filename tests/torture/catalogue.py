@@ -7,6 +7,7 @@ from typing import Final
 from tests.torture import (
     bad_wires,
     busy,
+    certificates,
     clock_jumps,
     door_kills,
     evenings,
@@ -33,6 +34,7 @@ TORMENTS: Final[Sequence[Torment]] = tuple(
         clock_jumps.every(),
         bad_wires.every(),
         busy.every(),
+        certificates.every(),
         evenings.every(),
     )
 )

@@ -30,6 +30,7 @@ NAMES = (
     "clock-jump",
     "bad-wire",
     "busy-minutes",
+    "certificates",
     "simulated-weeks",
 )
 
@@ -146,6 +147,12 @@ def test_a_door_on_its_own_whose_clock_jumps_takes_any_time_as_after_hours(
 
 def test_a_place_that_is_very_busy_keeps_its_count_and_its_files_small(tmp_path: Path) -> None:
     expect_well("busy-minutes", tmp_path, is_full=False)
+
+
+def test_a_door_whose_certificate_is_revoked_or_not_valid_yet_decides_and_says_why(
+    tmp_path: Path,
+) -> None:
+    expect_well("certificates", tmp_path, is_full=False)
 
 
 def test_in_4_simulated_weeks_no_invariant_is_broken(tmp_path: Path) -> None:
