@@ -6,7 +6,7 @@ filled in from the settings, so that they say what this installation does.
 
 from dataclasses import dataclass
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, url_for
 
 from dashboards.parts import parts, site
 from server.privacy_settings import PrivacySettings
@@ -51,13 +51,14 @@ def practice_of(settings: ServerSettings, place: SiteSettings) -> Practice:
 @privacy_pages.get("/privacy")
 def notice() -> str:
     """Tell everybody what is recorded, why, for how long, and whom to ask."""
-    return render_template("privacy.html", practice=_practice())
+    return render_template("privacy.html", practice=_practice(), my_page=url_for("account.me"))
 
 
 @privacy_pages.get("/privacy/sign")
 def sign() -> str:
     """Give the sign for the door, to print."""
-    return render_template("privacy_sign.html", practice=_practice())
+    address = url_for("privacy.notice", site=site().id, _external=True)
+    return render_template("privacy_sign.html", practice=_practice(), address=address)
 
 
 @privacy_pages.get("/privacy/register")

@@ -41,6 +41,7 @@ _SUMMARIES: Final = {
     "tap": "Present a badge to a simulated door.",
     "webhook": "Webhooks: list, what was given up, retry, a secret.",
     "history": "The history of occupancy: rebuild it from the ledger.",
+    "privacy": "The notice, the sign for the door, the register: as HTML.",
     "forget": "Forget what has been kept for long enough.",
     "verify": "Check every chain in the ledger.",
     "doctor": "Say what is wrong with this installation, in plain words.",
