@@ -21,6 +21,8 @@ class PrivacySettings(Settings, frozen=True, kw_only=True):
         officer: the data protection officer and how to reach them, where there is one.
         processors: who hosts the server, the backups, the alerts, if not the place itself.
         authority: where to complain.
+        cameras: whether the place has cameras, which gardien knows nothing of; None to leave it
+            unsaid.
     """
 
     controller: _Line | None = None
@@ -28,6 +30,7 @@ class PrivacySettings(Settings, frozen=True, kw_only=True):
     officer: _Line | None = None
     processors: tuple[_Line, ...] = ()
     authority: _Line = "CNIL, www.cnil.fr"
+    cameras: bool | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:

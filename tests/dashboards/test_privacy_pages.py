@@ -56,6 +56,36 @@ def test_the_notice_says_whether_hours_of_presence_are_counted(
     assert "un total pour chacun" not in page
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/privacy", "un total par mois : 5 ans"),
+        ("/privacy/register", "Heures de présence d'un nomade : 5 ans"),
+    ],
+)
+def test_sums_of_presence_are_among_the_time_limits_where_they_are_kept(
+    place: Any, make_browser: Any, path: str, text: str
+) -> None:
+    plans = PlansSettings(nomad=PlanTerms(hours_a_month=40))
+    counted = told(place.installation.settings, plans=plans)
+    assert text in said(counted, place, make_browser, path, "salome")
+    plain = told(place.installation.settings)
+    assert text not in said(plain, place, make_browser, path, "salome")
+
+
+@pytest.mark.parametrize(
+    ("cameras", "text"),
+    [(None, None), (False, "There is no camera in the place"), (True, "The place has cameras")],
+)
+def test_of_cameras_the_notice_says_what_the_settings_say(
+    place: Any, make_browser: Any, cameras: object, text: str | None
+) -> None:
+    about = msgspec.structs.replace(ABOUT, cameras=cameras)
+    settings = msgspec.structs.replace(told(place.installation.settings), privacy=about)
+    page = said(settings, place, make_browser, "/privacy", "bruno")
+    assert (text in page) if text else ("camera" not in page)
+
+
 def test_the_register_names_processors_and_where_counts_are(place: Any, make_browser: Any) -> None:
     settings = told(place.installation.settings)
     page = said(settings, place, make_browser, "/privacy/register", "salome")
