@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -12,8 +12,11 @@ from gardien.errors import CommandError
 from gardien.moments import here_now
 from gardien.opening import open_installation
 from gardien.progress import progress_bar
+from gardien.slugs import pseudonym, tells_name
 from server import registry
 from server.installation import Installation
+
+_MOST_TOLD: Final = 5
 
 
 @click.command(
@@ -29,7 +32,8 @@ def import_(*, file: Path, check: bool) -> None:
     """Import members from a CSV file: all of them, or none if a line is bad.
 
     The first line names the columns: id and name, and maybe email, language, plan, status, since,
-    until, guardian, sites. A member whose id is known is written anew.
+    until, guardian, sites. A member whose id is known is written anew. An id that looks like a name
+    is warned of: it outlives the member.
     """
     text = _text_of(file)
     with open_installation(this_call().data) as installation:
@@ -40,10 +44,31 @@ def import_(*, file: Path, check: bool) -> None:
             if errors:
                 _refuse(file, errors)
             if check:
+                _warn_of_names(file, rows)
                 click.echo(f"{file}: {len(rows)} members, nothing wrong")
                 return
             added, changed = _write(installation, file, rows, here.now)
+    _warn_of_names(file, rows)
     click.echo(f"{added} added, {changed} written anew")
+
+
+def _warn_of_names(file: Path, rows: list[registry.MemberRow]) -> None:
+    """Say which ids tell whose they are; that is no reason not to go on."""
+    telling = [row for row in rows if _tells(row.person)]
+    if not telling:
+        return
+    shown = ", ".join(f"{row.person.id} (line {row.line})" for row in telling[:_MOST_TOLD])
+    more = f" and {len(telling) - _MOST_TOLD} more" if len(telling) > _MOST_TOLD else ""
+    click.echo(
+        f"{file}: these ids look like names: {shown}{more}; ids are kept when a member is erased, "
+        f"so write ones that say nothing, such as {pseudonym()} or a number of your books",
+        err=True,
+    )
+
+
+def _tells(person: registry.Person) -> bool:
+    mailbox = (person.email or "").partition("@")[0]
+    return tells_name(person.id, person.name) or tells_name(person.id, mailbox)
 
 
 def _write(

@@ -235,3 +235,23 @@ def test_an_export_is_noted_as_a_look_with_its_reason(house: CommandLine) -> Non
     told = house.done("member", "looks")
     assert "Nora" not in told
     assert "nora@example.org" not in told
+
+
+def test_an_import_warns_of_ids_that_look_like_names_and_goes_on(
+    house: CommandLine, tmp_path: Path
+) -> None:
+    file = tmp_path / "members.csv"
+    lines = ["id,name,email", "m-k7x2qv9d,Ada Martin,", "4711,Bo Li,bo@example.org"]
+    file.write_text("\n".join(lines))
+    assert house("member", "import", str(file)).err == ""
+    telling = ["adele,Adèle Roux,", "x-durand,Luc D,luc.durand@example.org"]
+    file.write_text("\n".join([*lines, *telling]))
+    for words, told in ((["--check"], "4 members"), ([], "2 added, 2 written anew")):
+        done = house("member", "import", *words, str(file))
+        assert done.status == 0
+        assert "look like names: adele (line 4), x-durand (line 5); ids are kept" in done.err
+        assert told in done.out
+    file.write_text("id,name\n" + "\n".join(f"anna-{n},Anna Roy" for n in range(9)))
+    done = house("member", "import", str(file))
+    assert "anna-4 (line 6) and 4 more" in done.err
+    assert {"adele", "x-durand", "anna-8"} <= members(house).keys()
