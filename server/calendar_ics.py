@@ -31,6 +31,7 @@ from server.calendar_people import (
     emails_of,
     expected_of,
     guardians_of,
+    people_of,
 )
 from server.calendar_zones import to_instant
 
@@ -73,6 +74,11 @@ class EventSource:
     def is_recurring(self) -> bool:
         """Whether it may take place more than once."""
         return any({"RRULE", "RDATE", "RECURRENCE-ID"} & set(one) for one in self._components)
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Whom it names, by member id or e-mail, in lower case."""
+        return frozenset[str]().union(*map(people_of, self._components))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,13 @@ def emails_of(event: Component, role: str | None = None) -> Iterator[str]:
             yield address.lower()
 
 
+def people_of(event: Component) -> frozenset[str]:
+    """Say whom an event names, by member id or e-mail: who declined and who organises it too."""
+    every = [*all_of(event, "ATTENDEE"), *all_of(event, "ORGANIZER")]
+    addresses = (_without_mailto(str(one.params.get("EMAIL", one))).lower() for one in every)
+    return guardians_of(event) | frozenset(addresses)
+
+
 def _without_mailto(address: str) -> str:
     address = address.strip()
     return address[len("mailto:") :].strip() if address[:7].lower() == "mailto:" else address

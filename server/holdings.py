@@ -11,6 +11,7 @@ from access.tokens import SeenToken
 from server import badge_tokens, ledger, registry, schema
 from server.forgetting_ledger import sites_of
 from server.looks import list_looks
+from server.own_events import NamedIn, events_of
 from server.own_records import Misfit, misfits_of, records_of
 from server.personal import EVERYTHING, Personal, personal
 from server.sessions import web_session
@@ -68,6 +69,7 @@ class Holdings(Personal):
         authorizations: rights to open a site, revoked ones too.
         logins: of the dashboard.
         inside: where they are now.
+        events: of calendars, that name them.
         looked: at other people's records.
         records: of the ledger, wherever they are in one, without other people; newest first.
         set_aside: what doors sent of them that did not fit; likewise.
@@ -77,6 +79,7 @@ class Holdings(Personal):
     authorizations: tuple[registry.Grant, ...]
     logins: tuple[Login, ...]
     inside: tuple[Inside, ...]
+    events: tuple[NamedIn, ...]
     looked: tuple[Looked, ...]
     records: tuple[dict[str, object], ...]
     set_aside: tuple[Misfit, ...]
@@ -100,6 +103,7 @@ def holdings_of(connection: Connection, member: MemberId) -> Holdings:
         authorizations=tuple(registry.list_authorizations_of(connection, member)),
         logins=_logins(connection, member),
         inside=_inside(connection, member),
+        events=events_of(connection, member, own.email),
         looked=_looked(connection, member),
         records=records_of(connection, member, badges),
         set_aside=misfits_of(connection, member, badges),

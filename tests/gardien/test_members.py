@@ -255,3 +255,12 @@ def test_an_import_warns_of_ids_that_look_like_names_and_goes_on(
     done = house("member", "import", str(file))
     assert "anna-4 (line 6) and 4 more" in done.err
     assert {"adele", "x-durand", "anna-8"} <= members(house).keys()
+
+
+def test_events_that_name_a_member_are_among_what_is_held(house: CommandLine) -> None:
+    def titles(who: str) -> list[str]:
+        return [one["title"] for one in json.loads(house.done("member", "export", who))["events"]]
+
+    assert titles("gaelle") == ["Tuesday talk", "Workshop"]
+    assert titles("nora") == ["Workshop"]
+    assert titles("rene") == []
