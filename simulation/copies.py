@@ -48,6 +48,7 @@ class CopiesSeen:
         count: notes that something which only happens sometimes has happened.
         copied: the badges of which there is a copy, with the counter at which it was made.
         alerted: the badges for whose suspension an alert was raised.
+        shown_by: which card has shown a token: the name of a copy, or nothing for the owner's.
     """
 
     rules: Rulebook
@@ -55,7 +56,7 @@ class CopiesSeen:
     count: Callable[[str], None]
     copied: dict[BadgeDigest, int] = field(default_factory=dict)
     alerted: set[BadgeDigest] = field(default_factory=set)
-    _shown_by: dict[CardToken, str] = field(default_factory=dict)
+    shown_by: dict[CardToken, str] = field(default_factory=dict)
     _newest: dict[BadgeDigest, int] = field(default_factory=dict)
     _judged: dict[tuple[str, BadgeDigest], dict[str, int]] = field(default_factory=dict)
 
@@ -73,7 +74,7 @@ class CopiesSeen:
             self.count("card_torn")
         token = met.token if isinstance(met, CardRead) else UNPROVEN
         if token is not None and token != UNPROVEN:
-            self._shown_by[token] = body.name
+            self.shown_by[token] = body.name
             self._newest[card.digest] = max(counter_of(token), self._newest.get(card.digest, 0))
         elif token is not None and not body.name and not is_pulled:
             self.protest(8, f"the card of {card.holder} no longer proves itself: {met}")
@@ -98,7 +99,7 @@ class CopiesSeen:
             is_fitting: whether the judge took it for the badge's, by its own judgement.
             is_admitted: whether it let the card in for that.
         """
-        body = self._shown_by.get(token)
+        body = self.shown_by.get(token)
         if body is None:
             return
         counter, seen = counter_of(token), self._judged.setdefault((judge, badge), {})

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from simulation.rulebook import (
 )
 from simulation.servers import Books, ServerNode
 from simulation.thieves import EXAM_STEP_S, Thieves
-from simulation.verdicts import converged, discreet, settled
+from simulation.verdicts import Settling, converged, discreet
 from simulation.world import Happened, World
 
 CONVERGE_S: Final = 60.0
@@ -38,6 +38,9 @@ CONVERGE_S: Final = 60.0
 
 LONGEST_WATCH_S: Final = 8 * 3600.0
 _STEP_S: Final = 600.0
+_A_DAY_S: Final = 86_400.0
+_FIRST_NIGHT_S: Final = 12 * 3600.0
+"""From the beginning, at three in the afternoon UTC, to the middle of the night."""
 _STARTS: Final = (
     datetime(2026, 3, 10, 15, 0, tzinfo=UTC),
     datetime(2026, 3, 28, 15, 0, tzinfo=UTC),  # the night in which summer time begins
@@ -66,6 +69,8 @@ class Plan:
             looking for the cause.
         from_h: hours after its beginning before which nobody comes and nothing goes wrong.
         until_h: hours after its beginning at which everything is mended; None: at its end.
+        has: what it has, by name, in place of what chance decides; None: chance decides.
+        pace: how many times longer than usual it is from one fault to the next.
     """
 
     seed: int
@@ -73,6 +78,8 @@ class Plan:
     without: frozenset[str] = frozenset()
     from_h: float = 0.0
     until_h: float | None = None
+    has: frozenset[str] | None = None
+    pace: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,25 +116,39 @@ def names() -> frozenset[str]:
     return frozenset({*(kind.value for kind in Fault), *habits, L1_CARDS, L1_AFTER_HOURS, *MEMBERS})
 
 
-def simulate(plan: Plan) -> Result:
-    """Run one simulation; blocks for some tenths of a second a simulated evening."""
+def simulate(plan: Plan, nightly: "Callable[[Evening], object] | None" = None) -> Result:
+    """Run one simulation; blocks for some tenths of a second a simulated evening.
+
+    Args:
+        plan: what it is to be.
+        nightly: is shown the simulation each night, for those that last.
+    """
     with _quiet():
-        return _Evening(plan).run()
+        return Evening(plan, nightly).run()
 
 
-class _Evening:
-    """One simulation: everything that is in it."""
+class Evening:
+    """One simulation: everything that is in it.
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    Args:
+        plan: what it is to be.
+        nightly: see `simulate`.
+    """
+
+    def __init__(self, plan: Plan, nightly: "Callable[[Evening], object] | None" = None) -> None:
+        self.plan, self._nightly = plan, nightly
         first = Random(f"{plan.seed}/start")  # noqa: S311 (no secret hangs on it)
         self.world = World(plan.seed, first.choice(_STARTS))
         self.rules: Rulebook = populated(
-            self.world, days=max(1, round(plan.hours / 24)), without=plan.without
+            self.world,
+            days=max(1, round(plan.hours / 24)),
+            has=plan.has,
+            without=plan.without,
         )
         self.witness = Witness(world=self.world, rules=self.rules)
         self.broker = Broker(world=self.world)
         self.books = Books(witness=self.witness)
+        self.settling = Settling(witness=self.witness, books=self.books)
         self.broker.on_publish = self.witness.discretion.sent
         self.witness.decision_of = self.books.decisions.get
         self.server = self._make_server()
@@ -156,6 +177,7 @@ class _Evening:
             kinds=self._kinds(),
             on_fire=self.people.evacuate,
             from_s=plan.from_h * 3600.0,
+            pace=plan.pace,
         )
 
     def run(self) -> Result:
@@ -164,7 +186,7 @@ class _Evening:
         if self.witness.violation is None:
             self._mend()
         if self.witness.violation is None:
-            settled(self.witness, self.books)
+            self.settling.conclude()
             discreet(self.witness, self.books, self.doors.values())
         return self._result()
 
@@ -175,10 +197,17 @@ class _Evening:
         self._until(10.0)
         self.trouble.begin()
         self.people.plan(self.plan.hours)
+        if self._nightly is not None:
+            self.world.after(_FIRST_NIGHT_S, self._night)
         if self.people.habits.copies:
             self.thieves.plan(self.plan.hours)
         until_h = self.plan.hours if self.plan.until_h is None else self.plan.until_h
         self._until(until_h * 3600.0)
+
+    def _night(self) -> None:
+        if self._nightly is not None and not self.people.is_over:
+            self._nightly(self)
+            self.world.after(_A_DAY_S, self._night)
 
     def _mend(self) -> None:
         self.people.is_over = True
@@ -251,12 +280,16 @@ class _Evening:
         chance = self.world.chance("swarm")
         part = chance.choice([0.0, 0.15, 0.4, 0.6])
         chosen = [kind for kind in Fault if chance.random() < part]
+        if self.plan.has is not None:
+            chosen = [kind for kind in Fault if kind.value in self.plan.has]
         return frozenset(kind for kind in chosen if kind.value not in self.plan.without)
 
     def _habits(self) -> Habits:
         chance = self.world.chance("habits")
         names = [one.name for one in fields(Habits)]
         chosen = {name for name in names if chance.random() < 0.5}  # noqa: PLR2004
+        if self.plan.has is not None:
+            chosen = set(names) & self.plan.has
         return Habits(**{name: name in chosen - self.plan.without for name in names})
 
     def _result(self) -> Result:

@@ -109,6 +109,7 @@ class Trouble:
 
     Attributes:
         kinds: which faults this seed has.
+        pace: how many times longer than usual it is from one fault to the next.
         from_s: until when nothing goes wrong, in true seconds.
         is_over: whether nothing goes wrong any more.
         on_fire: told that a fire alarm begins, since people run then.
@@ -122,6 +123,7 @@ class Trouble:
     doors: dict[DoorId, DoorNode]
     sign: Sign
     kinds: frozenset[Fault]
+    pace: float = 1.0
     from_s: float = 0.0
     is_over: bool = False
     on_fire: Callable[[], None] = lambda: None
@@ -214,7 +216,7 @@ class Trouble:
 
     def _again(self, kind: Fault) -> None:
         wait_s = self.world.chance(f"faults/{kind.value}").expovariate(1 / _EVERY_S[kind])
-        self.world.after(wait_s, lambda: self._strike(kind))
+        self.world.after(wait_s * self.pace, lambda: self._strike(kind))
 
     def _strike(self, kind: Fault) -> None:
         if not self.is_over:

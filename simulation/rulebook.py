@@ -147,9 +147,17 @@ class Rulebook:
 
     def lately(self, seconds: float) -> list[Edition]:
         """Give the editions that were in force within the last `seconds`."""
-        first = self.world.now_s - seconds
-        later = [edition.since_s for edition in self.editions[1:]] + [float("inf")]
-        return [e for e, end_s in zip(self.editions, later, strict=True) if end_s >= first]
+        first, found = self.world.now_s - seconds, 0
+        while found < len(self.editions):
+            found += 1
+            if self.editions[-found].since_s < first:
+                break
+        return self.editions[-found:] if found else []
+
+    def let_go(self, seconds: float) -> None:
+        """Forget the editions on which no door may rely any more, but for the last one."""
+        old = [one for one in self.editions[:-1] if one.since_s < self.world.now_s - seconds]
+        del self.editions[: len(old)]
 
     def revoke(self, card: Card) -> None:
         """Revoke a badge."""
@@ -182,6 +190,15 @@ class Rulebook:
         self.authorizations.pop(guardian, None)
         self._is_changed = True
 
+    def _authorized(self, now: datetime) -> dict[MemberId, tuple[Authorization, ...]]:
+        """Give the authorizations of these days, as the server's policy has them."""
+        first, last = now - _BEFORE, now + _AHEAD
+        near = {
+            guardian: tuple(a for a in theirs if first < a.span.end and a.span.start < last)
+            for guardian, theirs in self.authorizations.items()
+        }
+        return {guardian: theirs for guardian, theirs in near.items() if theirs}
+
     def _compile(self, now: datetime) -> Policy:
         version = int(now.timestamp())
         if self.editions:
@@ -202,7 +219,7 @@ class Rulebook:
             badges=dict(self.badges),
             opening=opening_spans(hours, ZONE, first, last),
             plan_hours={Plan.RESIDENT: opening_spans(residents, ZONE, first, last)},
-            authorizations=dict(self.authorizations),
+            authorizations=self._authorized(now),
             level_after_hours=self.level_after_hours,
         )
 
@@ -211,12 +228,19 @@ def _window(end: time) -> Window:
     return Window(start=_OPENS, end=end)
 
 
-def populated(world: World, *, days: int, without: Collection[str] = ()) -> Rulebook:
+def populated(
+    world: World,
+    *,
+    days: int,
+    has: Collection[str] | None = None,
+    without: Collection[str] = (),
+) -> Rulebook:
     """Make a site of some thirty people, with an event or two each evening.
 
     Args:
         world: decides by its chance.
         days: for so many evenings.
+        has: of `L1_CARDS` and `L1_AFTER_HOURS`, what the site has; None: chance decides.
         without: of `L1_CARDS` and `L1_AFTER_HOURS`, what the site shall not have.
     """
     chance = world.chance("site")
@@ -224,15 +248,17 @@ def populated(world: World, *, days: int, without: Collection[str] = ()) -> Rule
     for name, plan in _PEOPLE:
         _add(book, name, plan, chance)
     _plan_events(book, chance)
-    _give_cards(book, without)
+    _give_cards(book, has, without)
     return book
 
 
-def _give_cards(book: Rulebook, without: Collection[str]) -> None:
+def _give_cards(book: Rulebook, has: Collection[str] | None, without: Collection[str]) -> None:
     """Give cards of level L1 to all or half of the members, in half of the sites."""
     chance = book.world.chance("cards")
     has_cards, asks_for_them = chance.random() < 0.5, chance.random() < 0.5  # noqa: PLR2004
     part = chance.choice([0.5, 1.0])
+    if has is not None:
+        has_cards, asks_for_them = L1_CARDS in has, L1_AFTER_HOURS in has
     if not has_cards or L1_CARDS in without:
         return
     book.features.append(L1_CARDS)

@@ -65,7 +65,9 @@ class Kept:
 
     source: str
     record: dict[str, Any]
+    time: datetime
     member: MemberId | None
+    request: RequestId | None
     received: datetime
 
 
@@ -133,7 +135,14 @@ class Books:
             record = effect.record
             self.numbers.add((effect.source, int(record["seq"])))
             self.entries.append(
-                Kept(source=effect.source, record=record, member=effect.member, received=now)
+                Kept(
+                    source=effect.source,
+                    record=record,
+                    time=effect.time,
+                    member=effect.member,
+                    request=effect.request,
+                    received=now,
+                )
             )
             if effect.request is not None:
                 self.decisions[effect.request] = record

@@ -10,7 +10,7 @@ from typing import Any
 
 from access.ids import DoorId, MemberId
 from access.instants import from_rfc3339
-from access.journal import SERVER, ChainError, verify
+from access.journal import SERVER, ChainError, Head, verify
 from access.passing import OPENED_LATE
 from access.presence import Presence
 from server.state import from_json
@@ -46,21 +46,6 @@ def alone(witness: Witness, door: DoorNode, *, is_alone: bool) -> None:
         witness.protest(12, f"{door.id} decides alone, and the server is in reach")
 
 
-def settled(witness: Witness, books: Books) -> None:
-    """Check all that can only be checked at the end: 4, 9, 10, and the watches' credits."""
-    by_source: dict[str, list[dict[str, Any]]] = {}
-    for entry in books.entries:
-        by_source.setdefault(entry.source, []).append(entry.record)
-    for door, seen in witness.doors.items():
-        _home(witness, door, seen.records, by_source.get(door, []))
-    for source, records in sorted(by_source.items()):
-        _chain(witness, source, records)
-    if books.aside:
-        witness.protest(4, f"set aside: {books.aside[0].why}")
-    _credited(witness, books)
-    _counted(witness, books)
-
-
 def discreet(witness: Witness, books: Books, doors: Iterable[DoorNode]) -> None:
     """Check (11) what stays: the state of the site, and what the doors' disks keep."""
     look = witness.discretion.look
@@ -71,24 +56,18 @@ def discreet(witness: Witness, books: Books, doors: Iterable[DoorNode]) -> None:
             look(f"what {door.id} keeps as {key}", value.encode())
 
 
-def _home(
-    witness: Witness, door: DoorId, made: list[dict[str, Any]], held: list[dict[str, Any]]
-) -> None:
+def _home(witness: Witness, door: DoorId, held: list[dict[str, Any]]) -> None:
+    """Compare what the ledger was given of a door with what the door made, in order."""
+    made = witness.door(door).records
     numbers = [record["seq"] for record in held]
     if len(numbers) != len(set(numbers)):
         witness.protest(4, f"{door}: a record is in the ledger twice")
-    if [r["hash"] for r in made] != [r["hash"] for r in held]:
+    if [r["hash"] for r in made[: len(held)]] != [r["hash"] for r in held]:
         lost = [r["seq"] for r in made if r["hash"] not in {h["hash"] for h in held}]
         witness.protest(
             4, f"{door} made {len(made)} records, the ledger has {len(held)}: {lost[:5]}"
         )
-
-
-def _chain(witness: Witness, source: str, records: list[dict[str, Any]]) -> None:
-    try:
-        verify(records)
-    except ChainError as error:
-        witness.protest(9, f"the chain of {source} does not verify: {error}")
+    del made[: len(held)]
 
 
 def _credited(witness: Witness, books: Books) -> None:
@@ -201,10 +180,59 @@ class _Replay:
         door.by_button = False
 
 
-def _counted(witness: Witness, books: Books) -> None:
-    replay = _Replay()
-    for entry in books.entries:
-        replay.take(entry)
+@dataclass(slots=True, kw_only=True)
+class Settling:
+    """Checks what the ledger holds: 4, 9, 10, and the watches' credits; all at once, or by parts.
+
+    Attributes:
+        heads: the end of each chain, as far as it was looked at.
+    """
+
+    witness: Witness
+    books: Books
+    heads: dict[str, Head] = field(default_factory=dict)
+    _replay: _Replay = field(default_factory=_Replay)
+
+    def take(self) -> list[Kept]:
+        """Check what was added since, and let go of it.
+
+        Returns:
+            What was added.
+        """
+        entries, self.books.entries = self.books.entries, []
+        by_source: dict[str, list[dict[str, Any]]] = {}
+        for entry in entries:
+            by_source.setdefault(entry.source, []).append(entry.record)
+        for source, records in sorted(by_source.items()):
+            if source != SERVER:
+                _home(self.witness, DoorId(source), records)
+            self.vouch(source, records)
+        for entry in entries:
+            self._replay.take(entry)
+        return entries
+
+    def vouch(self, source: str, records: Iterable[dict[str, Any]]) -> None:
+        """Check that records go on with the chain of a door, or of the server."""
+        try:
+            self.heads[source] = verify(records, self.heads.get(source))
+        except ChainError as error:
+            self.witness.protest(9, f"the chain of {source} does not verify: {error}")
+
+    def conclude(self) -> None:
+        """Check the rest, and what can only be checked at the end."""
+        self.take()
+        for door, seen in self.witness.doors.items():
+            if seen.records:
+                lost = [record["seq"] for record in seen.records[:5]]
+                text = f"{door} made {len(seen.records)} records that are not in the ledger: {lost}"
+                self.witness.protest(4, text)
+        if self.books.aside:
+            self.witness.protest(4, f"set aside: {self.books.aside[0].why}")
+        _credited(self.witness, self.books)
+        _counted(self.witness, self.books, self._replay)
+
+
+def _counted(witness: Witness, books: Books, replay: _Replay) -> None:
     said, found = from_json(books.body).presence, replay.presence
     ours = (sorted(found.inside), found.guests, found.high, found.present, found.margin)
     theirs = (sorted(said.inside), said.guests, said.high, said.present, said.margin)

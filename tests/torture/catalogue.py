@@ -18,6 +18,7 @@ from tests.torture import (
     server_lines,
     server_postgres,
     sick_disks,
+    years,
 )
 from tests.torture.report import Torment
 
@@ -36,6 +37,7 @@ TORMENTS: Final[Sequence[Torment]] = tuple(
         busy.every(),
         certificates.every(),
         evenings.every(),
+        years.every(),
     )
 )
 

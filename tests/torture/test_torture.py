@@ -32,6 +32,7 @@ NAMES = (
     "busy-minutes",
     "certificates",
     "simulated-weeks",
+    "simulated-year",
 )
 
 
@@ -157,6 +158,10 @@ def test_a_door_whose_certificate_is_revoked_or_not_valid_yet_decides_and_says_w
 
 def test_in_4_simulated_weeks_no_invariant_is_broken(tmp_path: Path) -> None:
     expect_well("simulated-weeks", tmp_path, is_full=False)
+
+
+def test_in_10_simulated_days_of_a_year_nothing_grows(tmp_path: Path) -> None:
+    expect_well("simulated-year", tmp_path, is_full=False)
 
 
 @pytest.mark.torture
