@@ -21,6 +21,7 @@ from access.tokens import UNPROVEN, CardToken, counter_of
 from edge.presentation import CardRead, CardUnreadable
 from server.effects import Effect, Keep, KeepToken, SuspendBadge
 from simulation.rulebook import Card, Rulebook
+from simulation.world import World
 
 SERVER: Final = "the server"
 CLONED: Final = "badge_cloned"
@@ -37,6 +38,8 @@ _BEFORE_IT: Final = frozenset(
     }
 )
 _LATE: Final = timedelta(seconds=2)
+_OVERTAKEN_S: Final = 60.0
+_VISITS: Final = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,18 +48,18 @@ class CopiesSeen:
 
     Attributes:
         protest: notes that an invariant did not hold.
-        count: notes that something which only happens sometimes has happened.
         copied: the badges of which there is a copy, with the counter at which it was made.
         alerted: the badges for whose suspension an alert was raised.
         shown_by: which card has shown a token: the name of a copy, or nothing for the owner's.
     """
 
+    world: World
     rules: Rulebook
     protest: Callable[[int, str], None]
-    count: Callable[[str], None]
     copied: dict[BadgeDigest, int] = field(default_factory=dict)
     alerted: set[BadgeDigest] = field(default_factory=set)
     shown_by: dict[CardToken, str] = field(default_factory=dict)
+    _lately: dict[BadgeDigest, list[float]] = field(default_factory=dict)
     _newest: dict[BadgeDigest, int] = field(default_factory=dict)
     _judged: dict[tuple[str, BadgeDigest], dict[str, int]] = field(default_factory=dict)
 
@@ -71,15 +74,19 @@ class CopiesSeen:
             return
         if body.is_torn:
             body.is_torn = False
-            self.count("card_torn")
+            self.world.count("card_torn")
         token = met.token if isinstance(met, CardRead) else UNPROVEN
         if token is not None and token != UNPROVEN:
             self.shown_by[token] = body.name
+            self._lately[card.digest] = [
+                *self._lately.get(card.digest, [])[-_VISITS:],
+                self.world.now_s,
+            ]
             self._newest[card.digest] = max(counter_of(token), self._newest.get(card.digest, 0))
         elif token is not None and not body.name and not is_pulled:
             self.protest(8, f"the card of {card.holder} no longer proves itself: {met}")
         elif is_pulled:
-            self.count("card_pulled")
+            self.world.count("card_pulled")
 
     def used(
         self,
@@ -113,16 +120,16 @@ class CopiesSeen:
             )
         if is_fitting and max(others.values(), default=0) > self.copied.get(badge, counter):
             # Both had been used before this judge: it takes a visit that it was not told of.
-            self.count("got_ahead_of_the_other")
+            self.world.count("got_ahead_of_the_other")
         if is_admitted and body:
-            self.count("copy_got_in")
+            self.world.count("copy_got_in")
         seen[body] = max(seen.get(body, 0), counter)
 
     def recorded(self, door: str, data: Mapping[str, Any]) -> None:
         """A door has recorded what became of a badge that has shown a token."""
         is_alone = data["offline"] is True
         if is_alone and data["reason"] == CLONED:
-            self.count("copy_refused_alone")
+            self.world.count("copy_refused_alone")
         self.used(
             door,
             BadgeDigest(str(data["badge"])),
@@ -142,7 +149,8 @@ class CopiesSeen:
                     SERVER,
                     effect.badge,
                     effect.seen.token,
-                    is_fitting=said is not None,
+                    # A door that would not wait tells of the same request, and was refused here.
+                    is_fitting=said is not None and said["proof"] == "fits",
                     is_admitted=said is not None and said["answer"]["granted"],
                 )
             elif isinstance(effect, SuspendBadge):
@@ -152,19 +160,31 @@ class CopiesSeen:
                 self._refused(keep.record)
 
     def _suspended(self, badge: BadgeDigest, kept: Sequence[Keep]) -> None:
-        self.count("copied_badge_suspended")
-        if badge not in self.copied:
+        self.world.count("copied_badge_suspended")
+        if badge not in self.copied and self._was_overtaken(badge):
+            # Known to be so, and open: see docs/simulation.md.
+            self.world.count("overtaken_badge_suspended")
+        elif badge not in self.copied:
             self.protest(8, f"badge {badge} is suspended, and there is no copy of it")
         said = [keep.record["data"] for keep in kept if keep.record["type"] == _ALERT]
         if not any(data["badge"] == badge and data["suspended"] for data in said):
             self.protest(8, f"badge {badge} is suspended without an alert")
         self.alerted.add(badge)
 
+    def _was_overtaken(self, badge: BadgeDigest) -> bool:
+        """Whether a request of one visit may have come after that of a later one, and late.
+
+        The server takes it for a fresh one where the clock of its door is ahead.
+        """
+        ages_s = [self.world.now_s - at_s for at_s in self._lately.get(badge, [])]
+        is_late = any(_LATE.total_seconds() < age_s < _OVERTAKEN_S for age_s in ages_s)
+        return is_late and len(ages_s) > 1
+
     def _refused(self, record: dict[str, Any]) -> None:
         """Whoever is refused for a copy has their badge suspended by then, but for a late word."""
         data = record["data"]
         badge = BadgeDigest(str(data["badge"]))
-        self.count("copy_refused")
+        self.world.count("copy_refused")
         waited = from_rfc3339(record["time"]) - from_rfc3339(str(data["asked"]))
         if waited <= _LATE and self.rules.badges[badge].status is BadgeStatus.ACTIVE:
             self.protest(8, f"a copy of {badge} is refused, and the badge goes on")

@@ -214,7 +214,7 @@ class Evening:
         self.trouble.heal()
         self._until(self.world.now_s + CONVERGE_S)
         if self.witness.violation is None:
-            version = self.rules.policy_of(SITE).version
+            version = self.rules.editions[-1].policy.version
             converged(self.witness, self.books, self.doors.values(), version)
         self._examine()
         end_s = self.world.now_s + LONGEST_WATCH_S

@@ -150,7 +150,7 @@ class Witness:
         """Look at copied badges as well, and at what names somebody."""
         self.discretion = Discretion(protest=self.protest)
         self.discretion.guard(card.uid for card in self.rules.cards.values())
-        self.copies = CopiesSeen(rules=self.rules, protest=self.protest, count=self.world.count)
+        self.copies = CopiesSeen(world=self.world, rules=self.rules, protest=self.protest)
 
     def protest(self, number: int, text: str) -> None:
         """Note that an invariant did not hold; the first one counts."""
