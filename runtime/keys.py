@@ -92,8 +92,9 @@ def read_card_key(path: Path) -> bytes:
 
 
 def _read_hex(path: Path) -> bytes:
+    text = _read(path)
     try:
-        key = bytes.fromhex(_read(path).decode("ascii").strip())
+        key = bytes.fromhex(text.decode("ascii").strip())
     except ValueError:
         raise KeyFileError(f"{path} must hold {KEY_LENGTH} bytes written in hex") from None
     if len(key) != KEY_LENGTH:
@@ -107,8 +108,9 @@ def signer(private: Path) -> Sign:
     Raises:
         KeyFileError: the file is missing, or not an Ed25519 private key in PEM.
     """
+    pem = _read(private)
     try:
-        key = load_pem_private_key(_read(private), password=None)
+        key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError) as error:
         raise KeyFileError(f"{private} is not a private key in PEM") from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -122,8 +124,9 @@ def verifier(public: Path) -> Verify:
     Raises:
         KeyFileError: the file is missing, or not an Ed25519 public key in PEM.
     """
+    pem = _read(public)
     try:
-        key = load_pem_public_key(_read(public))
+        key = load_pem_public_key(pem)
     except ValueError as error:
         raise KeyFileError(f"{public} is not a public key in PEM") from error
     if not isinstance(key, Ed25519PublicKey):
