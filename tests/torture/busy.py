@@ -4,7 +4,7 @@ import os
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,11 +16,11 @@ from tests.torture.entrance import BOUND_S, Entrance
 from tests.torture.place import people_of, wait_for
 from tests.torture.report import Outcome, Run, Torment
 from tests.torture.server_kills import ERRORS, rounds_of
-from tests.torture.server_load import LoadDoor
+from tests.torture.server_load import crowd
 from tests.torture.server_place import HOME_S, ServerPlace, no_mosquitto
 
 _REAL: Final = DoorId("d1")
-_PLAYED: Final = ("d2", "d3", "d4")
+_PLAYED: Final = (DoorId("d2"), DoorId("d3"), DoorId("d4"))
 _ROUND_S: Final = 6.0
 _MOST_WAL_MB: Final = 64.0
 _MOST_OUTBOX_MB: Final = 8.0
@@ -72,7 +72,11 @@ def be_busy(run: Run) -> Outcome:
     try:
         with ServerPlace(run.folder / "p", (_REAL, *_PLAYED)) as place:
             place.start()
-            with _real_door(place, outcome) as entrance, _crowd(place, run) as doors:
+            dice = [run.dice(name) for name in _PLAYED]
+            with (
+                _real_door(place, outcome) as entrance,
+                crowd(place, dice, ids=_PLAYED, is_wild=False) as doors,
+            ):
                 audit = Audit(doors, outcome)
                 programs = place.pids | {"door": entrance.door.pid}
                 begun = time.monotonic()
@@ -99,21 +103,6 @@ def _real_door(place: ServerPlace, outcome: Outcome) -> Iterator[Entrance]:
         door.wait_until_there()
         wait_for(lambda: place.head(_REAL).seq > 0, "the door is in touch")
         yield Entrance(place=place, door=door, outcome=outcome)
-
-
-@contextmanager
-def _crowd(place: ServerPlace, run: Run) -> Iterator[list[LoadDoor]]:
-    """Let the other doors live, and the guardian open the watch at the first of them."""
-    with ExitStack() as stack:
-        doors = []
-        for name in _PLAYED:
-            doors.append(LoadDoor(place, DoorId(name), run.dice(name), is_wild=False))
-            stack.callback(doors[-1].close)
-        doors[0].open_watch()
-        for door in doors:
-            door.learn_watch(doors[0])
-            door.work()
-        yield doors
 
 
 def _come_and_go(entrance: Entrance, where: str) -> None:

@@ -366,17 +366,24 @@ class LoadDoor:
 
 
 @contextmanager
-def crowd(place: Place, dice: Sequence[random.Random], **how: Any) -> Iterator[list[LoadDoor]]:
+def crowd(
+    place: Place,
+    dice: Sequence[random.Random],
+    *,
+    ids: Sequence[DoorId] | None = None,
+    **how: Any,
+) -> Iterator[list[LoadDoor]]:
     """Bring a place's doors to life, open a watch by the first, and let people come and go.
 
     Args:
         place: whose broker and server run.
         dice: of each door.
+        ids: of the doors; None for all of the place.
         how: for each `LoadDoor`.
     """
     with ExitStack() as stack:
         doors = []
-        for id_, choice in zip(place.doors, dice, strict=True):
+        for id_, choice in zip(place.doors if ids is None else ids, dice, strict=True):
             doors.append(LoadDoor(place, id_, choice, **how))
             stack.callback(doors[-1].close)
         doors[0].open_watch()
