@@ -54,10 +54,11 @@ class _Measured:
         for name, seen in self.memory.items():
             facts[f"memory of the {name} at first, MB"] = round(seen[0], 1)
             facts[f"memory of the {name} at the end, MB"] = round(seen[-1], 1)
-            part = max(1, len(seen) // 5)
-            early, late = statistics.mean(seen[part : 2 * part]), statistics.mean(seen[-part:])
-            is_flat = len(seen) < _ENOUGH or late <= early * _MOST_GROWTH
-            check("at the end", f"{name}: from {early:.1f} to {late:.1f} MB", is_so=is_flat)
+            if len(seen) >= _ENOUGH:
+                part = len(seen) // 5
+                early, late = statistics.mean(seen[part : 2 * part]), statistics.mean(seen[-part:])
+                is_flat = late <= early * _MOST_GROWTH
+                check("at the end", f"{name}: from {early:.1f} to {late:.1f} MB", is_so=is_flat)
         for name, sizes, most in (
             ("the database's log", self.wal, _MOST_WAL_MB),
             ("the door's outbox", self.outbox, _MOST_OUTBOX_MB),
