@@ -156,12 +156,12 @@ class CopiesSeen:
             elif isinstance(effect, SuspendBadge):
                 self._suspended(effect.badge, kept)
         for keep in kept:
-            if keep.request is not None and keep.record["data"]["answer"]["reason"] == CLONED:
+            if _is_refusal(keep):
                 self._refused(keep.record)
 
     def _suspended(self, badge: BadgeDigest, kept: Sequence[Keep]) -> None:
         self.world.count("copied_badge_suspended")
-        if badge not in self.copied and self._was_overtaken(badge):
+        if badge not in self.copied and self._was_overtaken(badge, kept):
             # Known to be so, and open: see docs/simulation.md.
             self.world.count("overtaken_badge_suspended")
         elif badge not in self.copied:
@@ -171,22 +171,25 @@ class CopiesSeen:
             self.protest(8, f"badge {badge} is suspended without an alert")
         self.alerted.add(badge)
 
-    def _was_overtaken(self, badge: BadgeDigest) -> bool:
-        """Whether a request of one visit may have come after that of a later one, and late.
+    def _was_overtaken(self, badge: BadgeDigest, kept: Sequence[Keep]) -> bool:
+        """Whether a request looks fresh, and may be of an earlier visit than the last, and late.
 
-        The server takes it for a fresh one where the clock of its door is ahead.
+        So it is where the clock of its door is ahead.
         """
+        refused = (keep.record for keep in kept if _is_refusal(keep))
+        looks_fresh = any(
+            record["data"]["badge"] == badge and _waited(record) <= _LATE for record in refused
+        )
         ages_s = [self.world.now_s - at_s for at_s in self._lately.get(badge, [])]
         is_late = any(_LATE.total_seconds() < age_s < _OVERTAKEN_S for age_s in ages_s)
-        return is_late and len(ages_s) > 1
+        return looks_fresh and is_late and len(ages_s) > 1
 
     def _refused(self, record: dict[str, Any]) -> None:
         """Whoever is refused for a copy has their badge suspended by then, but for a late word."""
         data = record["data"]
         badge = BadgeDigest(str(data["badge"]))
         self.world.count("copy_refused")
-        waited = from_rfc3339(record["time"]) - from_rfc3339(str(data["asked"]))
-        if waited <= _LATE and self.rules.badges[badge].status is BadgeStatus.ACTIVE:
+        if _waited(record) <= _LATE and self.rules.badges[badge].status is BadgeStatus.ACTIVE:
             self.protest(8, f"a copy of {badge} is refused, and the badge goes on")
 
     def examined(self) -> None:
@@ -197,3 +200,13 @@ class CopiesSeen:
                 self.protest(8, f"badge {badge} and its copy are both used, and both go on")
             elif status is BadgeStatus.SUSPENDED and badge not in self.alerted:
                 self.protest(8, f"nobody was told that badge {badge} is suspended")
+
+
+def _is_refusal(keep: Keep) -> bool:
+    """Whether it is a decision of the server to refuse a copy."""
+    return keep.request is not None and keep.record["data"]["answer"]["reason"] == CLONED
+
+
+def _waited(record: dict[str, Any]) -> timedelta:
+    """Give the age of a request when it was decided, by the clocks of its door and the server."""
+    return from_rfc3339(record["time"]) - from_rfc3339(str(record["data"]["asked"]))
