@@ -22,7 +22,7 @@ from server.follower import Follower
 from server.ledger import StoredEntry
 from server.notifier import is_due, retry_at
 from server.notifier_queue import Delivery, Stage, Target
-from server.webhooks_post_urllib3 import Poster, PostError, PostRefusedError
+from server.webhooks_post_http import Poster, PostError, PostRefusedError
 from server.webhooks_settings import WebhookSettings
 
 _log = logging.getLogger(__name__)

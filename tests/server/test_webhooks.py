@@ -54,6 +54,7 @@ class House:
     hook: WebhookSettings
     clock: HandClock = field(default_factory=HandClock)
     head: Head = field(default_factory=Head)
+    followers: list[WebhookFollower] = field(default_factory=list)
 
     def happen(
         self, kind: str, data: dict[str, Any] | None = None, member: MemberId | None = None
@@ -84,9 +85,11 @@ class House:
 
     def follower(self, **changes: Any) -> WebhookFollower:
         hook = msgspec.structs.replace(self.hook, **changes)
-        return WebhookFollower(
+        found = WebhookFollower(
             hook=hook, source=self.database, cursors=self.cursors, clock=self.clock
         )
+        self.followers.append(found)
+        return found
 
     def listed(self, stage: Stage) -> list[notifier_queue.Delivery]:
         with self.cursors.reading() as connection:
@@ -119,7 +122,10 @@ def house(tmp_path: Path, receiver: Receiver) -> Iterator[House]:
     ):
         upgrade(database)
         notifier_queue.prepare(cursors)
-        yield House(database=database, cursors=cursors, hook=hook)
+        found = House(database=database, cursors=cursors, hook=hook)
+        yield found
+        for one in found.followers:
+            one.close()
 
 
 @pytest.fixture
