@@ -14,7 +14,9 @@ from tests.torture.report import Outcome, Run, Torment
 _WAYS: Final = {"back an hour": "-3600", "ahead two hours": "+7200", "1970": "@1970-01-02 00:00:00"}
 """What becomes of the clock in turn, as libfaketime has it."""
 
-_RIGHT: Final = "+0"
+RIGHT: Final = "+0"
+"""A clock that is not off."""
+
 _PROGRAM: Final = "tests.torture.clocked_door"
 
 
@@ -38,7 +40,7 @@ class FakedClock:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self.set(_RIGHT)
+        self.set(RIGHT)
 
     def set(self, to: str) -> None:
         """Set it: `+7200` and `-3600` are seconds off, `@` begins a date; see faketime(1)."""
@@ -92,7 +94,7 @@ def _jump(door: DoorProcess, clock: FakedClock, what: str, where: str, outcome: 
         door.stop()
         _start(door, clock)
         check(where, "a restart has made the clock good", is_so=not _admits(door))
-        clock.set(_RIGHT)
+        clock.set(RIGHT)
         check(where, "it trusts a clock that was wrong", is_so=not _admits(door))
         door.stop()
     records = records_of(door, where, outcome)

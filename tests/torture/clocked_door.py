@@ -10,12 +10,13 @@ import time
 from typing import SupportsIndex
 
 
-def _sleep(seconds: float | SupportsIndex, /) -> None:
+def sleep(seconds: float | SupportsIndex, /) -> None:
+    """Sleep as `time.sleep` does."""
     assert isinstance(seconds, float | int)
     select.select([], [], [], seconds)
 
 
 if __name__ == "__main__":
     # Before anything of the door is imported, which may keep the sleep that it finds.
-    time.sleep = _sleep
+    time.sleep = sleep
     runpy.run_module("tests.torture.traced_door", run_name="__main__")

@@ -34,10 +34,14 @@ class ServerPlace(Place):
         path: a folder that is new.
         doors: their ids.
         database: a SQLAlchemy URL; empty for SQLite in the folder.
+
+    Attributes:
+        programs: the module that runs one of its programs, where that is not `gardien`.
     """
 
     def __init__(self, path: Path, doors: Sequence[str], *, database: str = "") -> None:
         self._database = database
+        self.programs: dict[str, str] = {}
         super().__init__(path, doors)
 
     def _found(self) -> None:
@@ -57,9 +61,10 @@ class ServerPlace(Place):
             name: `server` or `broker`.
             before: a program that runs it, as strace with its options.
         """
+        module = self.programs.get(name, "gardien")
         with self._log_file(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [*before, sys.executable, "-m", "gardien", "--data", str(self.path), name],
+                [*before, sys.executable, "-m", module, "--data", str(self.path), name],
                 cwd=ROOT,
                 env=environment(),
                 stdin=subprocess.DEVNULL,

@@ -28,6 +28,7 @@ NAMES = (
     "half-dead",
     "server-bad-line",
     "clock-jump",
+    "server-clock",
     "bad-wire",
     "busy-minutes",
     "certificates",
@@ -126,6 +127,12 @@ def test_a_door_whose_server_or_line_is_half_dead_decides_and_uses_no_late_grant
     tmp_path: Path,
 ) -> None:
     expect_well("half-dead", tmp_path, is_full=False)
+
+
+def test_a_server_whose_clock_jumps_takes_in_all_and_admits_by_no_watch_that_is_over(
+    tmp_path: Path,
+) -> None:
+    expect_well("server-clock", tmp_path, is_full=False)
 
 
 def test_over_a_wire_that_flaps_loses_or_is_narrow_all_are_answered_and_no_edge_moves_the_lock(
