@@ -187,7 +187,7 @@ CERTIFICATES: Final = Torment(
     says="a door whose certificate is revoked, runs out or is not valid yet is off within a "
     "minute, says why, and decides by itself; with a good one the server decides again",
     full=30,
-    few=2,
+    few=1,
     run=spoil_certificates,
     missing=no_mosquitto,
 )

@@ -157,7 +157,7 @@ def test_a_place_that_is_very_busy_keeps_its_count_and_its_files_small(tmp_path:
     expect_well("busy-minutes", tmp_path, is_full=False)
 
 
-def test_a_door_whose_certificate_is_revoked_or_not_valid_yet_decides_and_says_why(
+def test_a_door_whose_certificate_is_revoked_decides_by_itself_and_says_why(
     tmp_path: Path,
 ) -> None:
     expect_well("certificates", tmp_path, is_full=False)
