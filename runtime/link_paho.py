@@ -112,7 +112,7 @@ class PahoLink:
         self._is_closed = False
         self._has_been_up = False
         self._is_refused = False
-        self._complained_at = float("-inf")
+        self._complaint, self._complained_at = "", float("-inf")
         self._lock = threading.Lock()
         self._client = self._prepare(MQTTProtocolVersion.MQTTv5)
         # Last: from here on the client's thread calls us, and may be hung up on at once.
@@ -255,8 +255,9 @@ class PahoLink:
             self._complain(why)
 
     def _complain(self, why: str) -> None:
-        if time.monotonic() >= self._complained_at + _COMPLAIN_EVERY_S:
-            self._complained_at = time.monotonic()
+        """Log it, the same once a minute: another reason must not wait for the first one's time."""
+        if why != self._complaint or time.monotonic() >= self._complained_at + _COMPLAIN_EVERY_S:
+            self._complaint, self._complained_at = why, time.monotonic()
             _log.error("%s", why)
 
     def _fall_back(self, refused: paho.Client) -> None:

@@ -1,11 +1,17 @@
 """Why two do not trust each other is said in words, and with what to do."""
 
+import socket
 import ssl
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from runtime.broker import find_mosquitto
+from runtime.link_paho import Login
+from runtime.link_paho_driven import DrivenPahoLink
 from runtime.trust import (
     CertificateError,
     is_valid_now,
@@ -13,7 +19,7 @@ from runtime.trust import (
     why_not_ours,
     why_not_theirs,
 )
-from tests.shipped_broker import Authority
+from tests.shipped_broker import Authority, ShippedBroker
 
 
 @pytest.fixture
@@ -63,3 +69,57 @@ def test_a_broker_that_is_not_trusted_is_told_from_one_that_is_away() -> None:
     assert "certificate is not yet valid" in said
     assert "clock" in said
     assert "no encrypted connection to broker" in str(why_not_theirs(ssl.SSLError(), "broker"))
+
+
+@pytest.mark.mosquitto
+@pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+# paho leaves the socket of a handshake that failed to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_another_reason_is_told_at_once_and_the_same_one_once_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = ShippedBroker(tmp_path)
+    identity = broker.authority.issue("malakoff.main")
+    broker.stop()
+    broker.revoke(identity)
+    login = Login(
+        ca_file=tmp_path / "ca.crt",
+        certificate_file=identity.certificate_file,
+        key_file=identity.key_file,
+    )
+
+    def told(words: str) -> int:
+        return sum(words in one.getMessage() for one in caplog.records)
+
+    def wait_until_told(words: str, link: DrivenPahoLink) -> None:
+        ends_at = time.monotonic() + 25
+        while not told(words):
+            assert time.monotonic() < ends_at, caplog.text
+            link.wait(0.05)
+
+    with DrivenPahoLink(
+        host="localhost", port=broker.port, client_id="malakoff.main", login=login, wishes=(),
+        will=None, on_event=lambda _: None,
+    ) as link:  # fmt: skip
+        with socket.create_server(("127.0.0.1", broker.port)) as other:
+            # Somebody who takes the connection and hangs up before anything is encrypted.
+            hang_up = threading.Thread(target=_hang_up_on_one, args=(other,))
+            hang_up.start()
+            wait_until_told("localhost", link)
+            hang_up.join()
+        try:
+            broker.start()
+            wait_until_told("may be revoked", link)
+            for _ in range(40):
+                link.wait(0.05)
+        finally:
+            broker.close()
+    assert told("may be revoked") == 1
+
+
+def _hang_up_on_one(listener: socket.socket) -> None:
+    listener.settimeout(10)
+    connection, _ = listener.accept()
+    connection.recv(65536)
+    connection.close()

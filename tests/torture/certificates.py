@@ -168,6 +168,7 @@ def spoil_certificates(run: Run) -> Outcome:
             it = _Ailing(place=place, entrance=entrance, where="",
                          current=place.broker.authority.issue("nobody"))  # fmt: skip
             it.come_with(it.issue())
+            entrance.expect_online()
             for number in range(1, run.count + 1):
                 what, spoil = tuple(_WAYS.items())[(number - 1) % len(_WAYS)]
                 it.where = f"round {number}, {what}"
