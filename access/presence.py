@@ -12,9 +12,13 @@ since an evacuation must miss nobody.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from access.ids import DoorId, MemberId
+
+AHEAD: Final = timedelta(minutes=1)
+"""How much later than now a noted time may be: servers' clocks differ a little."""
 
 
 class CountError(ValueError):
@@ -159,6 +163,18 @@ class Presence:
     def sweep(self, at: datetime) -> None:
         """Empty the site of all who were inside at `at`."""
         self.recount((), guests=0, at=at)
+
+    def set_back_to(self, now: datetime) -> None:
+        """Let go of times that have not come yet: they were noted while the clock was ahead.
+
+        Kept, they would make all that happens until then look older than what is known, and whoever
+        comes in would be missed by an evacuation.
+        """
+        latest = now + AHEAD
+        if self.certain_at is not None and self.certain_at > latest:
+            self.certain_at = None
+        if any(moved > latest for moved in self.moved.values()):
+            self.moved = {m: moved for m, moved in self.moved.items() if moved <= latest}
 
     def _make_certain(self, at: datetime) -> None:
         self.gone = 0

@@ -78,6 +78,7 @@ class Gate:
         """
         self._must_have_door(event)
         turn = Turn(policy=self.policy, state=self.state, now=now)
+        turn.state.presence.set_back_to(now)
         passages.advance(turn)
         watching.advance(turn)
         happened = now

@@ -33,6 +33,7 @@ HEARD_LATE: Final = timedelta(seconds=1)
 
 def apply(turn: Turn, door: DoorId, record: Record) -> None:
     """Follow what one record says. A record whose data says nothing useful changes nothing."""
+    turn.state.presence.set_back_to(turn.now)
     track = turn.state.door(door)
     if not _uses_grant(track, record):
         _expire(turn, track, record.time)

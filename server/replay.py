@@ -92,6 +92,7 @@ class Replay:
 
     def take(self, entry: StoredEntry) -> None:
         """Follow one entry; what says nothing useful changes nothing, as at the gate."""
+        self.presence.set_back_to(entry.received)
         if entry.source != SERVER:
             self._follow_door(entry)
         elif entry.kind.startswith(_WATCH):

@@ -328,3 +328,23 @@ def test_the_sweep_empties_the_site() -> None:
     presence.sweep(at(2))
     assert (presence.high, presence.margin, presence.inside) == (0, 0, {})
     assert not presence.enter(NORA, DOOR, at(1))
+
+
+def test_what_was_noted_while_the_clock_was_ahead_hides_nobody() -> None:
+    presence = with_inside(NORA)
+    presence.enter(RENE, DOOR, at(600))
+    presence.sweep(at(700))
+    assert not presence.enter(NORA, DOOR, at(2))
+    presence.set_back_to(at(2))
+    assert presence.enter(NORA, DOOR, at(2))
+    presence.enter(RENE, DOOR, at(601))
+    presence.set_back_to(at(3))
+    assert presence.leave(RENE, at(3))
+    assert set(presence.inside) == {NORA}
+
+
+def test_clocks_that_differ_a_little_change_nothing_of_what_is_known() -> None:
+    presence = with_inside(NORA)
+    presence.sweep(at(5))
+    presence.set_back_to(at(4))
+    assert presence.certain_at == at(5)

@@ -199,6 +199,43 @@ def test_whatever_happens_the_state_is_what_follows_from_the_ledger(
     assert watches, "the evenings are lived through too"
 
 
+def test_whoever_comes_in_after_the_clock_was_ahead_is_counted_as_inside(place: Place) -> None:
+    place.dice = Random(3)  # noqa: S311 (not for secrets)
+    place.now = NOON.replace(hour=10)
+    place.come(MEMBERS[1])
+    place.hand_in(FRONT)
+    place.now += DAY
+    place.come(MEMBERS[2])
+    place.hand_in(FRONT)
+    place.now = place.now.replace(hour=19)
+    place.handle(Ticked())
+    assert not place.house.look(LYON).presence.inside, "it was swept, a day too soon"
+    place.now = NOON.replace(hour=11)
+    for member in MEMBERS[1:4]:
+        place.come(member)
+        place.hand_in(FRONT)
+    assert set(place.house.look(LYON).presence.inside) == set(MEMBERS[1:4])
+    assert place.verified() == StateReport(site=LYON)
+    place.now += timedelta(minutes=30)
+    place.go(MEMBERS[2])
+    place.hand_in(FRONT)
+    assert set(place.house.look(LYON).presence.inside) == {MEMBERS[1], MEMBERS[3]}
+    assert place.verified() == StateReport(site=LYON)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_the_servers_clock_does_the_state_is_what_follows_from_the_ledger(
+    place: Place, seed: int
+) -> None:
+    place.dice = Random(seed)  # noqa: S311 (not for secrets)
+    for number in range(120):
+        if number % 20 == 19:
+            place.now += place.dice.choice([DAY, -DAY, timedelta(hours=-1)])
+        place.live()
+        if number % 20 == 18:
+            assert place.verified() == StateReport(site=LYON)
+
+
 def test_a_site_in_which_nothing_has_happened_is_whole(place: Place) -> None:
     assert place.verified() == StateReport(site=LYON)
 

@@ -126,7 +126,7 @@ def _bring_home(place: ServerPlace, doors: list[LoadDoor], outcome: Outcome) -> 
     for door in doors:
         wait_for(lambda d=door: d.is_home, f"{door.id} hands in all: {door}", HOME_S)  # type: ignore[misc]
     outcome.check("at the end", "it does not end well", is_so=place.stop("server") == 0)
-    # Not what follows of who is inside: see docs/faults.md.
+    place.check_verify(outcome)
     with place.inside.database.reading() as connection:
         reports = verify_site(connection, SITE)
         aside = ledger.list_set_aside(connection, SITE)
