@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -99,8 +100,15 @@ class DoorProcess:
 
     def wait_until_there(self, within_s: float = 20) -> bool:
         """Wait until people can come to the door; says whether it lives."""
-        wait_for(lambda: self.socket.exists() or not self.is_alive, "the door starts", within_s)
+        wait_for(lambda: self._is_open() or not self.is_alive, "the door starts", within_s)
         return self.is_alive
+
+    def _is_open(self) -> bool:
+        """Whether somebody can come: the socket is there a moment before it is listened at."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(self.socket))
+            return True
+        return False
 
     @property
     def is_alive(self) -> bool:
