@@ -138,7 +138,7 @@ BUSY: Final = Torment(
     says="in ten minutes in which people come and go as fast as they can, memory stays flat, "
     "files stay bounded, and who is inside is what a replay of the ledger gives",
     full=100,
-    few=2,
+    few=1,
     run=be_busy,
     missing=no_mosquitto,
 )
