@@ -39,18 +39,10 @@ def is_late(turn: Turn, event: Asked) -> bool:
         return False
     if request.id in track.settled:
         return True
-    is_watched = turn.state.watch is not None
-    return (
-        not is_watched and _is_of_guardian(turn, request.badge) and _age_ms(turn, event) > LATE_MS
-    )
-
-
-def _age_ms(turn: Turn, event: Asked) -> float:
-    """Give how long ago a door has asked, in milliseconds; nothing where its clock is not known."""
-    said = turn.state.door(event.door).state
-    if said is None or said.clock_ms is None:
-        return 0.0
-    return (turn.now - event.request.at) / _MILLISECOND + said.clock_ms
+    if turn.state.watch is not None or track.state is None or track.state.clock_ms is None:
+        return False
+    age_ms = (turn.now - request.at) / _MILLISECOND + track.state.clock_ms
+    return age_ms > LATE_MS and _is_of_guardian(turn, request.badge)
 
 
 def _is_of_guardian(turn: Turn, badge: str) -> bool:

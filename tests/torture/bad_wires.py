@@ -18,7 +18,7 @@ from tests.torture.door_process import UNLOCKED
 from tests.torture.entrance import DOOR, HEALED_S, Entrance, entrance_at
 from tests.torture.place import people_of, uid_of, wait_for
 from tests.torture.report import Outcome, Run, Torment
-from tests.torture.server_kills import ERRORS
+from tests.torture.server_kills import ERRORS, rounds_of
 from tests.torture.server_place import ServerPlace, no_mosquitto
 from tests.torture.wire import Wire, listens, no_wire, wire, within
 
@@ -58,13 +58,11 @@ def torture(run: Run) -> Outcome:
     outcome = Outcome()
     try:
         with _far_away(run, outcome) as (entrance, line):
-            for number in range(1, run.count + 1):
+            for number in rounds_of(run, outcome):
                 what = _WAYS[(number - 1) % len(_WAYS)]
                 _spoil(entrance, line, what, run.dice(number), f"round {number}, {what}")
                 _expect_healed(entrance)
                 outcome.count(what)
-                outcome.rounds += 1
-                run.done(1)
     except ERRORS as error:
         outcome.failures.append(repr(error))
     return outcome

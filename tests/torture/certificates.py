@@ -14,7 +14,7 @@ from tests.shipped_broker import DAY, Identity, ShippedBroker
 from tests.torture.entrance import DOOR, HEALED_S, Entrance, entrance_at
 from tests.torture.place import SITE, wait_for
 from tests.torture.report import Outcome, Run, Torment
-from tests.torture.server_kills import ERRORS
+from tests.torture.server_kills import ERRORS, rounds_of
 from tests.torture.server_place import UP, ServerPlace, no_mosquitto
 
 _SHORT_S: Final = 4
@@ -169,14 +169,12 @@ def spoil_certificates(run: Run) -> Outcome:
                          current=place.broker.authority.issue("nobody"))  # fmt: skip
             it.come_with(it.issue())
             entrance.expect_online()
-            for number in range(1, run.count + 1):
+            for number in rounds_of(run, outcome):
                 what, spoil = tuple(_WAYS.items())[(number - 1) % len(_WAYS)]
                 it.where = f"round {number}, {what}"
                 spoil(it)
                 entrance.expect_online()
                 outcome.count(what)
-                outcome.rounds += 1
-                run.done(1)
     except ERRORS as error:
         outcome.failures.append(repr(error))
     return outcome

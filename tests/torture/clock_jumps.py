@@ -10,6 +10,7 @@ from tests.torture.door_process import DoorProcess, ended_afterwards
 from tests.torture.lonely import MEMBER, install, is_opened, present, records_of, teach
 from tests.torture.place import NotSoError
 from tests.torture.report import Outcome, Run, Torment
+from tests.torture.server_kills import rounds_of
 
 _WAYS: Final = {"back an hour": "-3600", "ahead two hours": "+7200", "1970": "@1970-01-02 00:00:00"}
 """What becomes of the clock in turn, as libfaketime has it."""
@@ -60,7 +61,7 @@ class FakedClock:
 def jump(run: Run) -> Outcome:
     """Let one door's clock after the other go wrong."""
     outcome = Outcome()
-    for number in range(1, run.count + 1):
+    for number in rounds_of(run, outcome):
         what = list(_WAYS)[(number - 1) % len(_WAYS)]
         folder = run.folder / f"r{number}"
         folder.mkdir()
@@ -73,8 +74,6 @@ def jump(run: Run) -> Outcome:
             outcome.failures.append(f"round {number}, {what}: {error}")
         shutil.rmtree(folder)
         outcome.count(what)
-        outcome.rounds += 1
-        run.done(1)
     return outcome
 
 

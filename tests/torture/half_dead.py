@@ -13,7 +13,7 @@ from typing import Final
 from tests.torture.entrance import DOOR, Entrance, entrance_at
 from tests.torture.proxy import Line, Proxy
 from tests.torture.report import Outcome, Run, Torment
-from tests.torture.server_kills import ERRORS
+from tests.torture.server_kills import ERRORS, rounds_of
 from tests.torture.server_place import ServerPlace, no_mosquitto
 
 _FROZEN_S: Final = 60.0
@@ -48,7 +48,7 @@ def torture(run: Run) -> Outcome:
     frozen_s = _FROZEN_S if is_full else _FROZEN_FEW_S
     try:
         with _behind_a_proxy(run, outcome, run.dice("line")) as (entrance, proxy):
-            for number in range(1, run.count + 1):
+            for number in rounds_of(run, outcome):
                 what = _WAYS[(number - 1) % len(_WAYS)]
                 where, dice = f"round {number}, {what}", run.dice(number)
                 if what in {"server", "broker"}:
@@ -57,8 +57,6 @@ def torture(run: Run) -> Outcome:
                     _spoil(entrance, proxy, what, dice, where)
                 entrance.expect_online()
                 outcome.count(f"{what} stood still" if what in {"server", "broker"} else what)
-                outcome.rounds += 1
-                run.done(1)
     except ERRORS as error:
         outcome.failures.append(repr(error))
     return outcome
