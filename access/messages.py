@@ -4,6 +4,7 @@ Unknown fields are ignored; missing or ill-typed ones make the message invalid.
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -40,10 +41,17 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse an instant that UTC has no year for: it could be read, and never written."""
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, datetime):
-                utc(value)
+        for name in _instants_of(type(self)):
+            moment = getattr(self, name)
+            if moment is not None:
+                utc(moment)
+
+
+@cache
+def _instants_of(kind: type[Message]) -> tuple[str, ...]:
+    """Name the fields of a kind of message that hold instants: few have any."""
+    fields = msgspec.structs.fields(kind)
+    return tuple(field.name for field in fields if field.type in {Instant, Instant | None})
 
 
 class AccessRequest(Message, frozen=True, kw_only=True):

@@ -405,9 +405,12 @@ def decide(policy: Policy, state: State, request: Request) -> Decision:
         UnknownDoorError: the site has no such door.
     """
     case = case_of(policy, state, request)
-    said = ((row.number, row.test(case)) for row in ROWS)
     # The last row decides every case, so there always is a first one.
-    return next(_decision(case, row, verdict) for row, verdict in said if verdict is not None)
+    return next(
+        _decision(case, row.number, verdict)
+        for row in ROWS
+        if (verdict := row.test(case)) is not None
+    )
 
 
 def _decision(case: Case, row: str, verdict: Verdict) -> Decision:

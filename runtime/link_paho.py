@@ -19,12 +19,11 @@ from typing import ClassVar, Final, Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from runtime.link import Incoming, LinkDown, LinkUp, OnLink, Outgoing, Wish
+from runtime.message_properties import MessageProperties
 from runtime.settings import MqttSettings, read_secret
 from runtime.trust import is_valid_now, why_not_ours, why_not_theirs
 
@@ -137,7 +136,7 @@ class PahoLink:
             message.payload,
             qos=1,
             retain=message.retain,
-            properties=self._properties(message),
+            properties=MessageProperties(message) if self.has_mqtt5 else None,
         )
         return info.rc == paho.MQTT_ERR_SUCCESS
 
@@ -291,18 +290,6 @@ class PahoLink:
         if wish.shared_in is None or client.protocol != MQTTProtocolVersion.MQTTv5:
             return wish.topic
         return f"$share/{wish.shared_in}/{wish.topic}"
-
-    def _properties(self, message: Outgoing) -> Properties | None:
-        if not self.has_mqtt5:
-            return None
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        if message.expiry_s is not None:
-            properties.MessageExpiryInterval = message.expiry_s
-        if message.response_topic is not None:
-            properties.ResponseTopic = message.response_topic
-        if message.correlation is not None:
-            properties.CorrelationData = message.correlation
-        return properties
 
 
 def _answer_at_once(_client: paho.Client, _data: object, sock: object) -> None:

@@ -15,7 +15,8 @@ import time
 from typing import Final
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from runtime.link import Outgoing
 from runtime.link_paho import RETRY_FIRST_S, RETRY_LAST_S, PahoLink
@@ -30,7 +31,8 @@ class DrivenPahoLink(PahoLink):
     """A connection to one broker that works while `wait` is called, and mends itself meanwhile.
 
     `wait` is called by one thread alone, which may send at once; what others send goes out at the
-    next `wait`. Arguments as for `PahoLink`.
+    next `wait`. So does the acknowledgement of what has come: by then it is done with, and whoever
+    waits for an answer has not waited for it. Arguments as for `PahoLink`.
     """
 
     # The loop stands still for as long while the broker does not answer at all.
@@ -49,12 +51,14 @@ class DrivenPahoLink(PahoLink):
         if self._is_outdated:
             self._is_outdated, self._retry_at = False, 0.0
             self._speak_older_version()
-        sock = self._client.socket()
-        if not isinstance(sock, socket.socket):
+        if self._client.socket() is None:
             self._connect_again(wait_s)
             return
+        self._acknowledge()
         self._send_for_others()
-        self._read(sock, wait_s)
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):  # and was not lost in sending
+            self._read(sock, wait_s)
         if self._client.want_write():
             self._client.loop_write()
         self._client.loop_misc()
@@ -78,6 +82,28 @@ class DrivenPahoLink(PahoLink):
 
     def _fall_back(self, refused: paho.Client) -> None:
         self._is_outdated = refused is self._client
+
+    def _prepare(self, version: MQTTProtocolVersion) -> paho.Client:
+        self._unacknowledged: list[paho.MQTTMessage] = []
+        client = super()._prepare(version)
+        client.manual_ack_set(on=True)
+        return client
+
+    def _disconnected(
+        self, client: paho.Client, data: object, flags: object, code: ReasonCode, props: object
+    ) -> None:
+        # On another connection the broker does not know what came on this one.
+        self._unacknowledged.clear()
+        super()._disconnected(client, data, flags, code, props)
+
+    def _message(self, client: paho.Client, data: object, message: paho.MQTTMessage) -> None:
+        self._unacknowledged.append(message)
+        super()._message(client, data, message)
+
+    def _acknowledge(self) -> None:
+        due, self._unacknowledged = self._unacknowledged, []
+        for message in due:
+            self._client.ack(message.mid, message.qos)
 
     def _read(self, sock: socket.socket, wait_s: float) -> None:
         """Read what there is, at most so many times."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Engine,
+    PoolProxiedConnection,
     TypeDecorator,
     create_engine,
     event,
@@ -44,10 +45,13 @@ _PRIVATE: Final = 0o600
 _MOMENT_MS: Final = 50
 _PART: Final = 1024 * 1024
 
+_MAY_WRITE: Final = "PRAGMA query_only = 0"
+_MAY_READ: Final = "PRAGMA query_only = 1"
+_BEGIN_WRITING: Final = "BEGIN IMMEDIATE"
 _BEGIN: Final = {
-    "write": ("PRAGMA query_only = 0", "BEGIN IMMEDIATE"),
-    "read": ("PRAGMA query_only = 1", "BEGIN"),
-    None: ("PRAGMA query_only = 0", "BEGIN"),
+    "write": (_MAY_WRITE, _BEGIN_WRITING),
+    "read": (_MAY_READ, "BEGIN"),
+    None: (_MAY_WRITE, "BEGIN"),
 }
 
 _ON_CONNECT: Final = (
@@ -124,6 +128,7 @@ class Database:
         self._failures, self._renewed_after = 0, -1
         self._renewing = threading.Lock()
         self._writing = engine.execution_options(**{_MODE: "write"})
+        self._writers: list[Connection] = []
         self._reading = engine.execution_options(**_reading_options(engine))
 
     def __repr__(self) -> str:
@@ -155,7 +160,7 @@ class Database:
             DatabaseFaultError: the database is damaged or has another schema.
         """
         self._renew()
-        with self._our_errors(), self._writing.begin() as connection:
+        with self._our_errors(), self._writer() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -201,12 +206,9 @@ class Database:
         if not self.is_sqlite:
             return
         with self._our_errors(), closing(self.engine.raw_connection()) as pooled:
-            driver: Any = pooled.driver_connection
-            for statement in (*_BEGIN["write"][:1], *statements):
-                try:
-                    driver.execute(statement).close()
-                except sqlite3.Error as error:
-                    raise OperationalError(statement, None, error) from error
+            driver = _with_leave(pooled, _MAY_WRITE)
+            for statement in statements:
+                driver.execute(statement).close()
 
     def rewrite(self, tables: Iterable[str]) -> None:
         """Write tables of PostgreSQL anew, so that no page of theirs holds what was deleted.
@@ -247,14 +249,14 @@ class Database:
             try:
                 driver.execute(f"PRAGMA busy_timeout = {_MOMENT_MS}")
                 is_busy = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            except sqlite3.Error as error:
-                raise OperationalError("PRAGMA wal_checkpoint(TRUNCATE)", None, error) from error
             finally:
                 driver.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
         return not is_busy
 
     def close(self) -> None:
         """Let go of all connections. Closing twice is harmless."""
+        while self._writers:
+            self._writers.pop().close()
         self.engine.dispose()
 
     def __enter__(self) -> Self:
@@ -269,10 +271,30 @@ class Database:
         self.close()
 
     @contextmanager
+    def _writer(self) -> Iterator[Connection]:
+        """Lend a connection for one transaction, and keep it for the next if nothing went wrong.
+
+        To fetch one from the pool and give it back takes longer than a badge's statements.
+        """
+        try:
+            connection = self._writers.pop()
+        except IndexError:
+            connection = self._writing.connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if self._writers:
+            connection.close()
+        else:
+            self._writers.append(connection)
+
+    @contextmanager
     def _our_errors(self, *, may_write: bool = True) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             try:
                 _raise_ours(self.name, error, may_write=may_write)
             except DiskError:
@@ -302,10 +324,9 @@ class Database:
     def _held(self) -> Iterator[str]:
         """Keep others from writing, without writing oneself; give the path of SQLite's file."""
         with closing(self.engine.raw_connection()) as pooled:
-            driver: Any = pooled.driver_connection
+            driver = _with_leave(pooled, _MAY_WRITE)
             try:
-                for statement in _BEGIN["write"]:
-                    driver.execute(statement).close()
+                driver.execute(_BEGIN_WRITING).close()
                 yield str(self.engine.url.database)
             finally:
                 driver.rollback()
@@ -314,9 +335,7 @@ class Database:
     def _our_renewal_errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            _raise_sqlite(self.name, error, error, may_write=True)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             _raise_ours(self.name, error, may_write=True)
         except OSError as error:
             raise DiskError(
@@ -395,13 +414,22 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:  # 
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    leave, begin = _BEGIN[connection.get_execution_options().get(_MODE)]
     # Straight to the driver: this is on the way of each badge.
-    driver: Any = connection.connection.dbapi_connection
-    for statement in _BEGIN[connection.get_execution_options().get(_MODE)]:
-        try:
-            driver.execute(statement)
-        except sqlite3.Error as error:
-            raise OperationalError(statement, None, error) from error
+    _with_leave(connection.connection, leave).execute(begin)
+
+
+def _with_leave(pooled: PoolProxiedConnection, leave: str) -> Any:  # noqa: ANN401 (the driver's)
+    """Give the driver's connection with leave to write, or to read only.
+
+    Said only where it was another one before, since SQLite then prepares all statements anew
+    (OP_Expire in https://sqlite.org/src/file/src/pragma.c).
+    """
+    driver: Any = pooled.dbapi_connection
+    if pooled.info.get(_MODE) != leave:
+        driver.execute(leave).close()
+        pooled.info[_MODE] = leave
+    return driver
 
 
 def _prepare_postgresql(connection: Any, record: object) -> None:  # noqa: ANN401, ARG001 (the driver's)
@@ -416,11 +444,11 @@ def _reading_options(engine: Engine) -> dict[str, Any]:
     return {_MODE: "read"}
 
 
-def _raise_ours(name: str, error: SQLAlchemyError, *, may_write: bool) -> NoReturn:
-    cause = error.orig if isinstance(error, StatementError) else None
+def _raise_ours(name: str, error: SQLAlchemyError | sqlite3.Error, *, may_write: bool) -> NoReturn:
+    cause = error.orig if isinstance(error, StatementError) else error
     if isinstance(cause, ValueError):
         raise cause from error  # a value that a column type refused, such as a naive time
-    if isinstance(error, IntegrityError):
+    if isinstance(error, IntegrityError | sqlite3.IntegrityError):
         raise ConflictError(f"{name}: {_line(cause)}") from error
     if isinstance(cause, sqlite3.Error):
         _raise_sqlite(name, cause, error, may_write=may_write)

@@ -34,6 +34,7 @@ from access.journal import Head, Json
 from access.time_bank import Cause
 from server import schema
 from server.database import ConflictError
+from server.straight import Straight
 
 _BATCH: Final = 1000
 # Taken by PostgreSQL for the length of a transaction that appends. Ids are given out before the
@@ -98,7 +99,9 @@ _l: Final = schema.ledger.c
 _s: Final = schema.site_state.c
 _at_site: Final = _l.site == bindparam("site")
 
-_insert_entry: Final = insert(schema.ledger)
+_insert_entry: Final = Straight(
+    insert(schema.ledger), [column.name for column in schema.ledger.columns if column is not _l.id]
+)
 _select_decisions: Final = select(_l.request, _l.body).where(
     _at_site, _l.request.in_(bindparam("requests", expanding=True))
 )
@@ -139,7 +142,7 @@ _select_next_source: Final = select(func.min(_l.source)).where(
 )
 _select_state: Final = select(_s.version, _s.body).where(_s.site == bindparam("site"))
 _select_version: Final = select(_s.version).where(_s.site == bindparam("site"))
-_update_state: Final = (
+_update_state: Final = Straight(
     update(schema.site_state)
     .where(_s.site == bindparam("at_site"), _s.version == bindparam("previous"))
     .values(version=bindparam("new_version"), body=bindparam("new_body"))
@@ -168,7 +171,7 @@ def append(connection: Connection, entries: Sequence[Entry]) -> None:
         return
     if connection.dialect.name == "postgresql":
         connection.execute(_APPEND_LOCK)
-    connection.execute(_insert_entry, [_row(entry) for entry in entries])
+    _insert_entry.run(connection, [_row(entry) for entry in entries])
 
 
 def decision_of(
@@ -350,8 +353,13 @@ def save_state(connection: Connection, site: SiteId, version: int, body: str) ->
         values: dict[str, Any] = {"site": site, "version": version, "body": body}
         is_saved = _add_new(connection, schema.site_state, values)
     else:
-        values = {"at_site": site, "previous": version - 1, "new_version": version}
-        is_saved = connection.execute(_update_state, values | {"new_body": body}).rowcount == 1
+        values = {
+            "at_site": site,
+            "previous": version - 1,
+            "new_version": version,
+            "new_body": body,
+        }
+        is_saved = _update_state.run(connection, [values]) == 1
     if not is_saved:
         raise StateConflictError(
             f"the state of {site} is no longer at version {version - 1}; load it and decide again"

@@ -79,41 +79,19 @@ class Turn:
         """
         last = self.state.reported
         presence = self.state.presence
-        report = OccupancyReport(
-            at=time if last is None else max(time, last.at),
-            present=presence.present,
-            margin=presence.margin,
-            members=presence.members,
-            guests=presence.guests,
-            capacity=self.policy.capacity,
-            open=self.opening(),
-        )
-        self.state.peak = max(self.state.peak, report.present)
-        self.state.peak_guests = max(self.state.peak_guests, report.guests)
-        if last is not None and _numbers(last) == _numbers(report):
+        numbers: dict[str, Any] = {
+            "present": presence.present,
+            "margin": presence.margin,
+            "members": presence.members,
+            "guests": presence.guests,
+            "capacity": self.policy.capacity,
+            "open": self.opening(),
+        }
+        self.state.peak = max(self.state.peak, numbers["present"])
+        self.state.peak_guests = max(self.state.peak_guests, numbers["guests"])
+        if last is not None and all(getattr(last, name) == numbers[name] for name in numbers):
             return
-        self.state.reported = report
-        self.note(
-            "occupancy.changed",
-            report.at,
-            {
-                "present": report.present,
-                "margin": report.margin,
-                "members": report.members,
-                "guests": report.guests,
-                "capacity": report.capacity,
-                "open": report.open,
-            },
-        )
+        at = time if last is None else max(time, last.at)
+        report = self.state.reported = OccupancyReport(at=at, **numbers)
+        self.note("occupancy.changed", at, numbers)
         self.effects.append(Announce(report=report))
-
-
-def _numbers(report: OccupancyReport) -> tuple[object, ...]:
-    return (
-        report.present,
-        report.margin,
-        report.members,
-        report.guests,
-        report.capacity,
-        report.open,
-    )

@@ -325,8 +325,8 @@ def somebody_else_writing(database_url: str) -> Iterator[None]:
 
 
 def be_impatient(database: Database) -> None:
-    """Let the one connection that there is so far wait for a lock for 50 ms only."""
-    with database.engine.begin() as connection:
+    """Let the connection that is kept for writing wait for a lock for 50 ms only."""
+    with database.writing() as connection:
         if database.is_sqlite:
             connection.exec_driver_sql("PRAGMA busy_timeout = 50")
         else:
@@ -373,7 +373,7 @@ def test_a_full_disk_keeps_nothing_by_halves(database: Database, gatehouse: Gate
         pytest.skip("only SQLite lets a test set how many pages there are")
     journal = Journal()
     gatehouse.handle(SITE, [Ticked()], NOON)
-    with database.engine.begin() as connection:
+    with database.writing() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 4}")
     with pytest.raises(DatabaseError, match="full"):
@@ -381,7 +381,7 @@ def test_a_full_disk_keeps_nothing_by_halves(database: Database, gatehouse: Gate
     held = len(journal.records) - 1
     assert held == committed(database).doors[MAIN].head.seq
     must_verify(database)
-    with database.engine.begin() as connection:
+    with database.writing() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
     effects = gatehouse.handle(SITE, [journal.after(held)], NOON)
     assert Acknowledge(door=MAIN, seq=len(journal.records)) in effects

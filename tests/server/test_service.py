@@ -586,4 +586,5 @@ def be_impatient(database: Database) -> None:
     def shorten(connection: Any, *_: object) -> None:
         connection.execute("PRAGMA busy_timeout = 50").close()
 
-    event.listen(database.engine, "checkout", shorten)
+    database.close()
+    event.listen(database.engine, "connect", shorten)
