@@ -6,7 +6,7 @@ for whoever has the copy: nobody can tell the two apart.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from access.ids import BadgeDigest, DoorId, RequestId
@@ -14,6 +14,7 @@ from access.messages import Record
 from access.model import Badge, BadgeStatus, Policy
 from access.policy import Reason, Token
 from access.tokens import CardToken, SeenTokens, TokenError, parse_token
+from server import lateness
 from server.effects import KeepToken, SuspendBadge
 from server.events import Asked, Event, Reported
 from server.turn import Turn
@@ -21,8 +22,8 @@ from server.turn import Turn
 ALERT: Final = Reason.BADGE_CLONED.value
 """What an alert about a copy is called."""
 
-STALE: Final = timedelta(seconds=2)
-"""A request that is older has been decided by its door: it may have been overtaken by others."""
+STALE_MS: Final = 2_000
+"""A request that is older, in milliseconds, was decided by its door, and maybe overtaken since."""
 
 _ACCESS: Final = frozenset({"gardien.access.granted", "gardien.access.denied"})
 
@@ -77,7 +78,7 @@ def judge(turn: Turn, tokens: Tokens, event: Asked) -> Judged:
     token = CardToken(request.token)
     judged = seen.judge(token, RequestId(request.id))
     if judged is Token.COPIED:
-        is_sure = seen.contradicts(token) or turn.now - request.at <= STALE
+        is_sure = seen.contradicts(token) or lateness.age_ms(turn, event) <= STALE_MS
         return Judged(token=judged, is_suspended=is_sure and _suspend(turn, badge))
     if not seen.has(token):
         _remember(turn, badge, seen, token, RequestId(request.id), turn.now)

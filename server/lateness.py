@@ -1,8 +1,9 @@
-"""Requests that come when nobody waits at the door any more.
+"""How old a request is, and those that come when nobody waits at the door any more.
 
 A door waits 400 ms for an answer and then decides by itself; but its request may still be on its
 way: what was in flight when a connection broke is sent again when it is back (MQTT 5, 4.4). To
-decide it then would open a watch that nobody stands for.
+decide it then would open a watch that nobody stands for, or take a badge that has been used
+elsewhere meanwhile for a copy of itself (`copies`).
 """
 
 from datetime import timedelta
@@ -15,7 +16,7 @@ from server.state import DoorTrack
 from server.turn import Turn
 
 LATE_MS: Final = 10_000
-"""From which age on, by the door's clock, a request opens no watch; in milliseconds."""
+"""A request that is older, in milliseconds, opens no watch."""
 
 _REMEMBERED: Final = 16
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -29,20 +30,35 @@ def settle(turn: Turn, track: DoorTrack, record: Record) -> None:
         track.settled = (*track.settled, RequestId(request))[-_REMEMBERED:]
 
 
+def age_ms(turn: Turn, event: Asked) -> float:
+    """Say how old a request is: by the door's clock, put right by what the door last said of it.
+
+    A door that has not said how far its clock is ahead or behind is taken at its clock's word. One
+    whose clock has jumped since looks younger or older by that, until its next state.
+
+    Returns:
+        Milliseconds; below zero where the clock is ahead by more than is known.
+    """
+    return (turn.now - event.request.at) / _MILLISECOND + (_clock_ms(turn, event) or 0)
+
+
 def is_late(turn: Turn, event: Asked) -> bool:
     """Whether a request might open a watch, and the door has settled it, or asked it long ago.
 
-    How long ago is told by the door's clock, as far ahead or behind as the door last said it is.
+    Of a door that has not said how its clock goes, none is asked long ago: while it is wrong by
+    hours no guardian could open anything.
     """
     request, track = event.request, turn.state.doors.get(event.door)
-    if track is None:
-        return False
-    if request.id in track.settled:
+    if track is not None and request.id in track.settled:
         return True
-    if turn.state.watch is not None or track.state is None or track.state.clock_ms is None:
+    if turn.state.watch is not None or _clock_ms(turn, event) is None:
         return False
-    age_ms = (turn.now - request.at) / _MILLISECOND + track.state.clock_ms
-    return age_ms > LATE_MS and _is_of_guardian(turn, request.badge)
+    return age_ms(turn, event) > LATE_MS and _is_of_guardian(turn, request.badge)
+
+
+def _clock_ms(turn: Turn, event: Asked) -> int | None:
+    track = turn.state.doors.get(event.door)
+    return None if track is None or track.state is None else track.state.clock_ms
 
 
 def _is_of_guardian(turn: Turn, badge: str) -> bool:

@@ -11,8 +11,8 @@ transaction.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from access.ids import BadgeDigest, RequestId
 from access.instants import from_rfc3339
@@ -20,6 +20,7 @@ from access.model import BadgeStatus
 from access.tokens import UNPROVEN, CardToken, counter_of
 from edge.presentation import CardRead, CardUnreadable
 from server.effects import Effect, Keep, KeepToken, SuspendBadge
+from server.state import SiteState
 from simulation.rulebook import Card, Rulebook
 from simulation.world import World
 
@@ -37,9 +38,7 @@ _BEFORE_IT: Final = frozenset(
         "door_not_allowed",
     }
 )
-_LATE: Final = timedelta(seconds=2)
-_OVERTAKEN_S: Final = 60.0
-_VISITS: Final = 4
+_LATE_S: Final = 2.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +58,6 @@ class CopiesSeen:
     copied: dict[BadgeDigest, int] = field(default_factory=dict)
     alerted: set[BadgeDigest] = field(default_factory=set)
     shown_by: dict[CardToken, str] = field(default_factory=dict)
-    _lately: dict[BadgeDigest, list[float]] = field(default_factory=dict)
     _newest: dict[BadgeDigest, int] = field(default_factory=dict)
     _judged: dict[tuple[str, BadgeDigest], dict[str, int]] = field(default_factory=dict)
 
@@ -78,10 +76,6 @@ class CopiesSeen:
         token = met.token if isinstance(met, CardRead) else UNPROVEN
         if token is not None and token != UNPROVEN:
             self.shown_by[token] = body.name
-            self._lately[card.digest] = [
-                *self._lately.get(card.digest, [])[-_VISITS:],
-                self.world.now_s,
-            ]
             self._newest[card.digest] = max(counter_of(token), self._newest.get(card.digest, 0))
         elif token is not None and not body.name and not is_pulled:
             self.protest(8, f"the card of {card.holder} no longer proves itself: {met}")
@@ -138,8 +132,8 @@ class CopiesSeen:
             is_admitted=is_alone and data["granted"],
         )
 
-    def committed(self, effects: Sequence[Effect]) -> None:
-        """A transaction of the server is committed."""
+    def committed(self, effects: Sequence[Effect], state: SiteState) -> None:
+        """A transaction of the server is committed, with the state that follows."""
         kept = [effect for effect in effects if isinstance(effect, Keep)]
         decided = {keep.request: keep.record["data"] for keep in kept if keep.request is not None}
         for effect in effects:
@@ -157,40 +151,37 @@ class CopiesSeen:
                 self._suspended(effect.badge, kept)
         for keep in kept:
             if _is_refusal(keep):
-                self._refused(keep.record)
+                self._refused(keep, state)
 
     def _suspended(self, badge: BadgeDigest, kept: Sequence[Keep]) -> None:
         self.world.count("copied_badge_suspended")
-        if badge not in self.copied and self._was_overtaken(badge, kept):
-            # Known to be so, and open: see docs/simulation.md.
-            self.world.count("overtaken_badge_suspended")
-        elif badge not in self.copied:
+        if badge not in self.copied:
             self.protest(8, f"badge {badge} is suspended, and there is no copy of it")
         said = [keep.record["data"] for keep in kept if keep.record["type"] == _ALERT]
         if not any(data["badge"] == badge and data["suspended"] for data in said):
             self.protest(8, f"badge {badge} is suspended without an alert")
         self.alerted.add(badge)
 
-    def _was_overtaken(self, badge: BadgeDigest, kept: Sequence[Keep]) -> bool:
-        """Whether a request looks fresh, and may be of an earlier visit than the last, and late.
+    def _refused(self, keep: Keep, state: SiteState) -> None:
+        """Whoever is refused for a copy has their badge suspended by then, but for a late word.
 
-        So it is where the clock of its door is ahead.
+        And where the server has to take it for late: the door's clock goes otherwise by now than
+        the door has said.
         """
-        refused = (keep.record for keep in kept if _is_refusal(keep))
-        looks_fresh = any(
-            record["data"]["badge"] == badge and _waited(record) <= _LATE for record in refused
-        )
-        ages_s = [self.world.now_s - at_s for at_s in self._lately.get(badge, [])]
-        is_late = any(_LATE.total_seconds() < age_s < _OVERTAKEN_S for age_s in ages_s)
-        return looks_fresh and is_late and len(ages_s) > 1
-
-    def _refused(self, record: dict[str, Any]) -> None:
-        """Whoever is refused for a copy has their badge suspended by then, but for a late word."""
-        data = record["data"]
-        badge = BadgeDigest(str(data["badge"]))
+        badge = BadgeDigest(str(keep.record["data"]["badge"]))
         self.world.count("copy_refused")
-        if _waited(record) <= _LATE and self.rules.badges[badge].status is BadgeStatus.ACTIVE:
+        is_active = self.rules.badges[badge].status is BadgeStatus.ACTIVE
+        if not is_active or self._age_s(keep) > _LATE_S:
+            return
+        if _believed_age_s(keep, state) > _LATE_S:
+            self.world.count("copy_refused_by_a_wrong_clock")
+        else:
             self.protest(8, f"a copy of {badge} is refused, and the badge goes on")
+
+    def _age_s(self, keep: Keep) -> float:
+        """Say how old a request truly is: its id tells, which is made by the world's time."""
+        asked_ms = UUID(str(keep.request)).int >> 80
+        return self.world.now_s - (asked_ms / 1000 - self.world.start.timestamp())
 
     def examined(self) -> None:
         """Both cards of each copied badge have been used with nothing wrong: they are found."""
@@ -207,6 +198,9 @@ def _is_refusal(keep: Keep) -> bool:
     return keep.request is not None and keep.record["data"]["answer"]["reason"] == CLONED
 
 
-def _waited(record: dict[str, Any]) -> timedelta:
-    """Give the age of a request when it was decided, by the clocks of its door and the server."""
-    return from_rfc3339(record["time"]) - from_rfc3339(str(record["data"]["asked"]))
+def _believed_age_s(keep: Keep, state: SiteState) -> float:
+    """Say how old a request is by the clocks of door and server, and what the door said of its."""
+    data = keep.record["data"]
+    said = state.doors[data["door"]].state
+    apart = from_rfc3339(keep.record["time"]) - from_rfc3339(str(data["asked"]))
+    return apart.total_seconds() + (0 if said is None else said.clock_ms or 0) / 1000

@@ -26,6 +26,7 @@ from edge.presentation import CardRead, CardUnreadable
 from edge.unit import Happening
 from runtime.link import Incoming, LinkUp
 from server.effects import Credit, Effect, Keep
+from server.state import SiteState
 from simulation.copies import CopiesSeen
 from simulation.discretion import Discretion
 from simulation.rulebook import BADGE_KEY, Card, Rulebook
@@ -321,8 +322,8 @@ class Witness:
         elif kind in {"gardien.access.granted", "gardien.access.denied"}:
             self._answered(door, seen, record)
 
-    def committed(self, effects: Sequence[Effect]) -> None:
-        """A transaction of the server is committed."""
+    def committed(self, effects: Sequence[Effect], state: SiteState) -> None:
+        """A transaction of the server is committed, with the state that follows."""
         for effect in effects:
             if isinstance(effect, Credit):
                 self.world.count("credited")
@@ -333,7 +334,7 @@ class Witness:
                     seen.credits.append((effect.member, effect.minutes))
             elif isinstance(effect, Keep):
                 self._kept(effect)
-        self.copies.committed(effects)
+        self.copies.committed(effects, state)
         self.discretion.kept([effect.record for effect in effects if isinstance(effect, Keep)])
 
     def _kept(self, effect: Keep) -> None:

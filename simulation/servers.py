@@ -114,7 +114,7 @@ class Books:
         if body != self.body:
             self.version, self.body = self.version + 1, body
         self.is_watched = state.watch is not None
-        self.witness.committed(effects)
+        self.witness.committed(effects, state)
         if self.dies == "after":
             self.dies = ""
             raise ServerDiedError

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from access.ids import BadgeDigest, DoorId, MemberId, SiteId
 from access.instants import Span
 from access.journal import Head, chained
-from access.messages import AccessRequest
+from access.messages import AccessRequest, DoorState
 from access.model import (
     Authorization,
     Badge,
@@ -33,7 +33,7 @@ from access.tokens import (
     verdict,
 )
 from server.effects import Answer, Effect, Keep, KeepToken, SuspendBadge
-from server.events import Asked, Event, Reported
+from server.events import Asked, DoorSaid, Event, Reported
 from server.gate import Gate
 from server.state import SiteState
 
@@ -135,6 +135,11 @@ class AtTheGate:
     def report(self, record: dict[str, Any], door: DoorId = MAIN) -> list[Effect]:
         return self.tell(Reported(door=door, records=(record,)))
 
+    def say_clock(self, door: DoorId, clock_ms: int | None) -> None:
+        """Let a door say how far its clock is ahead."""
+        state = DoorState(online=True, at=self.now, queue=0, clock_ms=clock_ms)
+        self.tell(DoorSaid(door=door, state=state))
+
     @property
     def is_suspended(self) -> bool:
         return self.gate.policy.badges[CARD].status is BadgeStatus.SUSPENDED
@@ -225,6 +230,33 @@ def test_a_request_that_was_overtaken_is_refused_and_suspends_nobody(at: AtTheGa
     assert not at.is_suspended
     assert at.alerts() == []
     assert at.ask(token(5, nonce=1), at=NOON, door=LAB) == (False, "badge_cloned")
+    assert at.is_suspended
+
+
+@pytest.mark.parametrize("ahead_s", [-4.0, 6.0, 3600.0])
+def test_how_late_a_request_is_does_not_hang_on_how_the_clock_of_its_door_goes(
+    at: AtTheGate, ahead_s: float
+) -> None:
+    """Weeks 58 and 382: read twice, and the first request came after the second.
+
+    The clock of its door was ahead, so that it looked fresh.
+    """
+    off = timedelta(seconds=ahead_s)
+    at.say_clock(LAB, round(ahead_s * 1000))
+    at.ask(token(5))
+    at.now += 3 * SECOND
+    assert at.ask(token(4), at=NOON + off, door=LAB) == (False, "badge_cloned")
+    assert not at.is_suspended
+    assert at.ask(token(4), at=at.now + off, door=LAB) == (False, "badge_cloned")
+    assert at.is_suspended
+
+
+def test_a_door_that_does_not_know_how_its_clock_goes_is_taken_at_its_word(at: AtTheGate) -> None:
+    at.say_clock(LAB, None)
+    at.ask(token(5))
+    assert at.ask(token(4), at=NOON - 3 * SECOND, door=LAB) == (False, "badge_cloned")
+    assert not at.is_suspended
+    assert at.ask(token(4), at=NOON + 6 * SECOND, door=LAB) == (False, "badge_cloned")
     assert at.is_suspended
 
 
