@@ -18,6 +18,7 @@ ACKNOWLEDGED: Final = "gardien.alert_acknowledged"
 
 URGENT: Final = frozenset(
     {
+        "fire_alarm",
         "door_forced",
         "unit_tampered",
         "badge_cloned",

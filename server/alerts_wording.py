@@ -35,6 +35,11 @@ class Place:
 
 
 _FRENCH: Final = {
+    "fire_alarm": Words(
+        "Alarme incendie",
+        "Sortez, appelez le 18 ou le 112, et faites l'appel dehors. La porte est libre tant que la "
+        "centrale n'est pas réarmée. Fausse alerte : voyez qui est entré, et que tout se referme.",
+    ),
     "door_forced": Words(
         "Porte forcée",
         "Allez voir si vous êtes sur place, sans prendre de risque ; sinon appelez quelqu'un qui "
@@ -125,6 +130,11 @@ _FRENCH: Final = {
 }
 
 _ENGLISH: Final = {
+    "fire_alarm": Words(
+        "Fire alarm",
+        "Get out, call 112, and call the roll outside. The door is free until the panel is reset. "
+        "If it was a false alarm: see who came in, and that everything closes again.",
+    ),
     "door_forced": Words(
         "Door forced open",
         "Look if you are there, without taking risks; else call somebody who is, or the police. "

@@ -25,6 +25,7 @@ ALERTS: Final = frozenset(
         "watch_without_authorization",
         "guardian_barred",
         "calendar_failed",
+        "fire_alarm",
         "door_forced",
         "door_held",
         "door_silent",
@@ -59,6 +60,7 @@ _BY_SERVER: Final = frozenset(
         "door.offline",
         "alert_acknowledged",
         "door.back",
+        "fire.ended",
     )
 )
 _BY_DOOR: Final = frozenset(

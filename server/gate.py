@@ -16,7 +16,7 @@ from access.messages import AccessDecision, InvalidMessageError, Record, to_reco
 from access.model import Policy, Reader
 from access.policy import Decision, Reason, Request, State, Token, UnknownDoorError, decide
 from access.wording import DEFAULT_LANGUAGE, message
-from server import copies, desk, health, lateness, ordering, passages, silence, watching
+from server import copies, desk, fires, health, lateness, ordering, passages, silence, watching
 from server.effects import Acknowledge, Answer, Effect, Keep, SetAside
 from server.events import (
     Asked,
@@ -246,6 +246,7 @@ class Gate:
         passages.apply(turn, door, record)
         copies.hear(turn, self._tokens, door, record)
         ordering.follow(turn, door, record)
+        fires.follow(turn, door, record)
 
     def _put_aside(self, turn: Turn, door: DoorId, raw: dict[str, Any], why: str) -> None:
         """Keep a record apart; the server's own chain vouches for the hole that it leaves."""
@@ -259,6 +260,7 @@ class Gate:
         track = turn.state.door(event.door)
         was_online = track.is_online
         health.follow(turn, event.door, track.state, event.state)
+        fires.hear(turn, event.door, event.state)
         if not event.state.online and track.state is not None:
             # A last will says nothing but that the door is gone: what it said before still stands.
             track.state = msgspec.structs.replace(track.state, online=False)

@@ -12,7 +12,7 @@ from access.ids import BadgeDigest, DoorId, MemberId, RequestId, WatchId
 from access.messages import Record
 from access.passing import OPENED_LATE
 from access.watch import Watch, watch_id_of
-from server import lateness, watching
+from server import fires, lateness, watching
 from server.state import DoorTrack, Grant
 from server.turn import Turn
 
@@ -24,7 +24,7 @@ _ALERTS: Final = {
 }
 
 
-_FROM_INSIDE: Final = frozenset({"exit", "fire"})
+_FROM_INSIDE: Final = frozenset({"exit", fires.CAUSE})
 """Causes of an opening by which somebody left, nobody knows who."""
 
 HEARD_LATE: Final = timedelta(seconds=1)

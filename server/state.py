@@ -71,6 +71,8 @@ class DoorTrack:
         state: its last state message.
         heard_at: when it was last heard of.
         is_silent: whether it has been told that it is silent.
+        is_fire: whether a fire alarm goes on of which it has been told.
+        is_fire_ahead: whether its condition told of that fire, and the record of it is to come.
         last_at: when its last record happened, as far as can be.
         settled: the last requests of guardians that it has settled by itself, newest last.
         order: the last order that it was given.
@@ -87,6 +89,8 @@ class DoorTrack:
     state: DoorState | None = None
     heard_at: datetime | None = None
     is_silent: bool = False
+    is_fire: bool = False
+    is_fire_ahead: bool = False
     last_at: datetime | None = None
     settled: tuple[RequestId, ...] = ()
     order: OrderTrack | None = None

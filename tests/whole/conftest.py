@@ -37,7 +37,7 @@ from access.messages import OccupancyReport
 from access.model import Plan
 from edge.outbox_file import read_head
 from edge.simulated.client import NoSuchDoorError, ask, tap
-from edge.simulated.messages import Answer, ExitButton, Look
+from edge.simulated.messages import Answer, ExitButton, FirePanel, Look
 from gardien.demo.cast import uid_of
 from gardien.demo.site import first_day
 from gardien.demo.story import ZONE
@@ -512,6 +512,17 @@ class House:
 
     def press_exit(self, door: DoorId = main) -> None:
         ask(self.door_socket(door), ExitButton(open_ms=100))
+
+    def wire_fire_panel(self, door: DoorId = main) -> None:
+        """Give a door a wire by which it sees the fire panel, before it starts."""
+        with (self.path / "doors" / door / "door.toml").open("a") as settings:
+            settings.write('\n[hardware.fire]\npin = 26\nactive = "high"\n')
+
+    def burn(self, door: DoorId = main, *, is_on: bool) -> None:
+        """Let the fire panel free a door, or be reset; blocks until the door has recorded it."""
+        before = self.made_by(door)
+        ask(self.door_socket(door), FirePanel(on=is_on))
+        self.expect(lambda: self.made_by(door) != before, "the door has seen the fire panel", 10)
 
     def look(self, door: DoorId = main) -> Answer | None:
         """See how a door stands; None if it does not run."""

@@ -170,6 +170,7 @@ def test_without_a_server_a_door_lets_a_guardian_open_and_everybody_leave(
     new_house: "NewHouse",
 ) -> None:
     house = new_house()
+    house.wire_fire_panel()
     house.start_all()
     house.kill("server")
     house.leap_to("19:15")
@@ -179,6 +180,8 @@ def test_without_a_server_a_door_lets_a_guardian_open_and_everybody_leave(
     assert house.tap(house.members[0], "out").opened
     assert house.tap(house.stranger, "out").opened
     assert house.tap(house.stranger).lock == "locked"
+    house.burn(is_on=True)
+    house.burn(is_on=False)
     house.start("server")
     house.expect_well()
     house.expect_whole()
@@ -197,3 +200,9 @@ def test_without_a_server_a_door_lets_a_guardian_open_and_everybody_leave(
         ("exit", True),
         ("unknown_badge", True),
     ]
+    told = ["alert.fire_alarm", "fire.ended"]
+    assert [one.kind.removeprefix("gardien.") for one in house.entries(*told)] == told
+    house.burn(is_on=True)
+    house.expect(lambda: len(house.entries(*told)) == 3, "the next fire raises an alert too", 10)
+    house.expect_well()
+    assert house.state().doors[house.main].is_fire
