@@ -19,7 +19,6 @@ from server.database import Database, open_database
 from server.upgrade import upgrade
 from tests.conftest import postgres_programs
 
-
 FORM = "form_of_gardien"
 
 
@@ -77,7 +76,7 @@ def postgres_form(postgres_url: str) -> str:
         upgrade(database)
         name = schema_of(url)
         host = make_url(url).query["host"]
-        command = [postgres_programs() / "pg_dump", "--inserts", "--no-owner", "-n", name]
+        command = [str(postgres_programs() / "pg_dump"), "--inserts", "--no-owner", "-n", name]
         told = subprocess.run(
             [*command, "-h", str(host), "-U", "gardien", "postgres"],
             check=True,
