@@ -4,7 +4,9 @@ The panel frees the doors by wiring; what it says may also be a prank that opens
 somebody should hear of it at once. A door tells of it twice: in its condition, which comes at once
 and also from a unit that can't write its records, but says nothing of a fire that came and went
 while the door was cut off; and in its records, which come once each and in their order, also days
-later. Whichever is first raises the alert. No clock is asked, since a door's may be wrong.
+later. Whichever is first raises the alert. No clock is asked, since a door's may be wrong: so where
+one of the two comes when the other has said already that the fire is over, it may be told of twice,
+rather than never.
 """
 
 from typing import Final
@@ -21,14 +23,15 @@ def hear(turn: Turn, door: DoorId, said: DoorState) -> None:
     """Follow what a door's condition says of the fire panel; a last will says nothing of it."""
     track = turn.state.door(door)
     if said.fire is True and not track.is_fire:
-        track.is_fire = track.is_fire_ahead = True
+        track.is_fire = True
+        track.fires_ahead += 1
         turn.alert("fire_alarm", turn.now, {"door": door})
     elif said.fire is False and track.is_fire:
         track.is_fire = False
         turn.note("fire.ended", turn.now, {"door": door})
     if said.queue == 0:
         # All that it has recorded is here: no record is on its way for a fire that was told of.
-        track.is_fire_ahead = False
+        track.fires_ahead = 0
 
 
 def follow(turn: Turn, door: DoorId, record: Record) -> None:
@@ -40,10 +43,11 @@ def follow(turn: Turn, door: DoorId, record: Record) -> None:
         return
     track = turn.state.door(door)
     if record.type == "gardien.lock.unlocked":
-        if not track.is_fire and not track.is_fire_ahead:
+        if track.fires_ahead:
+            track.fires_ahead -= 1
+        elif not track.is_fire:
             track.is_fire = True
             turn.alert("fire_alarm", record.time, {"door": door})
-        track.is_fire_ahead = False
-    elif record.type == "gardien.lock.locked" and track.is_fire and not track.is_fire_ahead:
+    elif record.type == "gardien.lock.locked" and track.is_fire and not track.fires_ahead:
         track.is_fire = False
         turn.note("fire.ended", record.time, {"door": door})

@@ -72,7 +72,7 @@ class DoorTrack:
         heard_at: when it was last heard of.
         is_silent: whether it has been told that it is silent.
         is_fire: whether a fire alarm goes on of which it has been told.
-        is_fire_ahead: whether its condition told of that fire, and the record of it is to come.
+        fires_ahead: how many fires its condition told of whose record is still to come.
         last_at: when its last record happened, as far as can be.
         settled: the last requests of guardians that it has settled by itself, newest last.
         order: the last order that it was given.
@@ -90,7 +90,7 @@ class DoorTrack:
     heard_at: datetime | None = None
     is_silent: bool = False
     is_fire: bool = False
-    is_fire_ahead: bool = False
+    fires_ahead: int = 0
     last_at: datetime | None = None
     settled: tuple[RequestId, ...] = ()
     order: OrderTrack | None = None

@@ -13,10 +13,13 @@ from access.instants import from_rfc3339
 from access.journal import SERVER, ChainError, Head, verify
 from access.passing import OPENED_LATE
 from access.presence import Presence
+from server.fires import CAUSE as FIRE
 from server.state import from_json
 from simulation.doors import DoorNode
 from simulation.invariants import Witness
 from simulation.servers import Books, Kept
+
+_LOCKS = frozenset({"gardien.lock.unlocked", "gardien.lock.locked"})
 
 
 def converged(witness: Witness, books: Books, doors: Iterable[DoorNode], version: int) -> None:
@@ -165,7 +168,7 @@ class _Replay:
 
     def _opened(self, door: _DoorReplay, entry: Kept, data: dict[str, Any], at: datetime) -> None:
         door.is_open = True
-        is_out = data.get("cause") in {"exit", "fire"} and not data.get("request")
+        is_out = data.get("cause") in {"exit", FIRE} and not data.get("request")
         by_button = door.by_button or is_out
         if door.granted:
             for member, *_ in door.granted:
@@ -181,8 +184,29 @@ class _Replay:
 
 
 @dataclass(slots=True, kw_only=True)
+class _Fires:
+    """The fires that a door has recorded, and the alerts for them; one that goes on is one."""
+
+    recorded: int = 0
+    again: int = 0
+    alerts: int = 0
+    goes_on: bool = False
+
+    def take(self, kind: str) -> None:
+        is_on = kind == "gardien.lock.unlocked"
+        if kind == "gardien.alert.fire_alarm":
+            self.alerts += 1
+        elif is_on and self.goes_on:
+            # By a unit that was started meanwhile.
+            self.again += 1
+        else:
+            self.recorded += is_on
+            self.goes_on = is_on
+
+
+@dataclass(slots=True, kw_only=True)
 class Settling:
-    """Checks what the ledger holds: 4, 9, 10, and the watches' credits; all at once, or by parts.
+    """Checks what the ledger holds: 1, 4, 9, 10, and the watches' credits; at once, or by parts.
 
     Attributes:
         heads: the end of each chain, as far as it was looked at.
@@ -192,6 +216,7 @@ class Settling:
     books: Books
     heads: dict[str, Head] = field(default_factory=dict)
     _replay: _Replay = field(default_factory=_Replay)
+    _fires: dict[str, _Fires] = field(default_factory=dict)
 
     def take(self) -> list[Kept]:
         """Check what was added since, and let go of it.
@@ -209,7 +234,15 @@ class Settling:
             self.vouch(source, records)
         for entry in entries:
             self._replay.take(entry)
+            self._burns(entry)
         return entries
+
+    def _burns(self, entry: Kept) -> None:
+        kind, data = entry.record["type"], entry.record["data"]
+        is_of_door = kind in _LOCKS and data.get("cause") == FIRE
+        if is_of_door or kind == "gardien.alert.fire_alarm":
+            door: str = entry.source if is_of_door else data["door"]
+            self._fires.setdefault(door, _Fires()).take(kind)
 
     def vouch(self, source: str, records: Iterable[dict[str, Any]]) -> None:
         """Check that records go on with the chain of a door, or of the server."""
@@ -228,6 +261,14 @@ class Settling:
                 self.witness.protest(4, text)
         if self.books.aside:
             self.witness.protest(4, f"set aside: {self.books.aside[0].why}")
+        for burnt, fires in sorted(self._fires.items()):
+            # Twice where the door's messages have overtaken each other (`server.fires`).
+            most = 2 * self.witness.world.counts["fire"] + fires.again
+            if not fires.recorded <= fires.alerts <= most:
+                text = (
+                    f"{burnt} recorded {fires.recorded} fires, and {fires.alerts} alerts followed"
+                )
+                self.witness.protest(1, text)
         _credited(self.witness, self.books)
         _counted(self.witness, self.books, self._replay)
 

@@ -170,3 +170,11 @@ def test_a_lock_that_moves_for_another_cause_is_no_fire(hall: Hall) -> None:
 def test_a_second_fire_in_the_records_alone_is_told_too(hall: Hall) -> None:
     assert hall.say(fire=True, queue=1) == BEGUN
     assert hall.record(BEGINS, ENDS, BEGINS) == [*OVER, *BEGUN]
+
+
+def test_records_that_come_after_two_fires_tell_nothing_new(hall: Hall) -> None:
+    assert hall.say(fire=True, queue=1) == BEGUN
+    assert hall.say(fire=False, queue=2) == OVER
+    assert hall.say(fire=True, queue=3) == BEGUN
+    assert hall.record(BEGINS, ENDS, BEGINS) == []
+    assert hall.record(ENDS) == OVER

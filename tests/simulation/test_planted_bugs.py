@@ -20,13 +20,14 @@ import edge.mailbox
 import edge.obedience
 import edge.unit
 import server.copies
+import server.fires
 import server.gate
 import server.watching
 import simulation.rulebook
-from access.ids import BadgeDigest
+from access.ids import BadgeDigest, DoorId
 from access.instants import Span
 from access.journal import Head
-from access.messages import to_record
+from access.messages import DoorState, to_record
 from access.model import Policy
 from access.policy import Decision, Reason, Token
 from access.presence import Presence
@@ -370,6 +371,21 @@ def who_flees_is_taken_for_a_burglar(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FirePanel, "cause_of", lambda _self, cause: cause)
 
 
+def nobody_is_told_of_a_fire(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(server.fires, "hear", lambda *_: None)
+    patch.setattr(server.fires, "follow", lambda *_: None)
+
+
+def fire_is_told_with_every_word_of_the_door(patch: pytest.MonkeyPatch) -> None:
+    real = server.fires.hear
+
+    def hear(turn: Turn, door: DoorId, said: DoorState) -> None:
+        turn.state.door(door).is_fire = False
+        real(turn, door, said)
+
+    patch.setattr(server.fires, "hear", hear)
+
+
 def uid_goes_further_than_the_door(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(edge.unit, "digest", lambda uid, _key: BadgeDigest(uid.hex()))
 
@@ -425,6 +441,8 @@ PLANTED: list[tuple[Plant, frozenset[int]]] = [
     (fire_is_forgotten_in_a_power_cut, frozenset({1})),
     (lock_is_released_by_software_in_a_fire, frozenset({2, 5})),
     (who_flees_is_taken_for_a_burglar, frozenset({1})),
+    (nobody_is_told_of_a_fire, frozenset({1})),
+    (fire_is_told_with_every_word_of_the_door, frozenset({1})),
 ]
 
 
