@@ -97,12 +97,14 @@ class People:
                     self.world.after(at_s, partial(self.visit, member))
         for guardian, theirs in self.rules.authorizations.items():
             for one in theirs:
-                self._plan_guardian(guardian, one)
+                self.plan_guardian(guardian, one)
         self._plan_mischief(hours)
 
     def visit(self, member: MemberId) -> None:
         """Come to a door, go in if it opens, leave some time later."""
         if self.is_away or member in self.inside or member in self.absent:
+            return
+        if member not in self.rules.cards:
             return
         door = self._some_door()
         self.go_in(door, self.rules.cards[member], tries=2)
@@ -165,8 +167,9 @@ class People:
         self.inside.discard(member)
         door = self._some_door()
         forgets = self.habits.forgets and self._sometimes(0.3)
-        if Reader.OUT in door.readers and not forgets:
-            door.tap(Reader.OUT, self.rules.cards[member], member)
+        card = self.rules.cards.get(member)
+        if Reader.OUT in door.readers and not forgets and card is not None:
+            door.tap(Reader.OUT, card, member)
             self.world.after(1.0, lambda: self._out(door))
         else:
             self.press(door)
@@ -219,7 +222,8 @@ class People:
             open_s = self.world.chance("people").uniform(40.0, 900.0)
         self.world.after(open_s, lambda: door.swing(is_open=False))
 
-    def _plan_guardian(self, guardian: MemberId, one: Authorization) -> None:
+    def plan_guardian(self, guardian: MemberId, one: Authorization) -> None:
+        """Decide when a guardian comes for an evening, and when they leave."""
         chance = self.world.chance("people")
         if chance.random() < 0.1:  # noqa: PLR2004 (does not come)
             self.world.count("guardian_absent")
@@ -262,7 +266,7 @@ class People:
 
     def _hold(self, guardian: MemberId) -> None:
         """Two reads of the guardian's badge at one door."""
-        if guardian in self.inside:
+        if guardian in self.inside and guardian in self.rules.cards:
             door, card = self._some_door(), self.rules.cards[guardian]
             self.world.count("tried_to_hold")
             door.tap(Reader.IN, card, guardian)
@@ -294,14 +298,19 @@ class People:
         if self.is_away:
             return
         chance = self.world.chance("people")
-        holders = list(self.rules.cards)
+        found = [*self.rules.cards.values(), *self.rules.lost]
         if chance.random() < _HALF:
             self.world.count("unknown_badge")
             card = card_of(MemberId("stranger"), chance)
         else:
             self.world.count("found_badge")
-            card = self.rules.cards[chance.choice(holders)]
-        self._some_door().tap(Reader.IN, card, f"stranger with {card.holder}")
+            card = chance.choice(found)
+        self.try_found(card)
+
+    def try_found(self, card: Card) -> None:
+        """Somebody tries a badge that is not theirs."""
+        if not self.is_away:
+            self._some_door().tap(Reader.IN, card, f"stranger with {card.holder}")
 
     def _at(self, moment: datetime, what: Callable[[], None]) -> None:
         wait_s = (moment - self.world.now).total_seconds()

@@ -109,6 +109,7 @@ class Rulebook:
 
     Attributes:
         cards: everybody's badge, by member.
+        lost: badges that nobody has any more, or nobody whom the site knows.
         editions: every version that was ever in force, in order.
         revoked_s: when a badge was revoked, in true seconds.
         level_after_hours: the level that a badge must have outside opening hours.
@@ -127,6 +128,7 @@ class Rulebook:
     members: dict[MemberId, Member] = field(default_factory=dict)
     badges: dict[BadgeDigest, Badge] = field(default_factory=dict)
     cards: dict[MemberId, Card] = field(default_factory=dict)
+    lost: list[Card] = field(default_factory=list)
     authorizations: dict[MemberId, tuple[Authorization, ...]] = field(default_factory=dict)
     closes: dict[date, time] = field(default_factory=dict)
     editions: list[Edition] = field(default_factory=list)
@@ -180,6 +182,26 @@ class Rulebook:
             self.revoked_s.setdefault(badge, self.world.now_s)
             self._is_changed = True
 
+    def become(self, members: dict[MemberId, Member], badges: dict[BadgeDigest, Badge]) -> None:
+        """Hold what a real registry holds; what opened a door before and does not now is over."""
+        if (members, badges) == (self.members, self.badges):
+            return
+        before = [one for one in self.badges.values() if _opens(one, self.members)]
+        self.members, self.badges = members, badges
+        for badge in before:
+            known = badges.get(badge.digest)
+            if known is None or not _opens(known, members):
+                self.revoked_s.setdefault(badge.digest, self.world.now_s)
+        self._is_changed = True
+
+    def strike(self, member: MemberId) -> None:
+        """Take somebody whom the site knows no more from the lists of its events."""
+        self.withdraw(member)
+        self.authorizations = {
+            guardian: tuple(replace(one, registered=one.registered - {member}) for one in theirs)
+            for guardian, theirs in self.authorizations.items()
+        }
+
     def close_at(self, day: date, closes: time) -> None:
         """Change the end of one day's opening hours."""
         self.closes[day] = closes
@@ -222,6 +244,13 @@ class Rulebook:
             authorizations=self._authorized(now),
             level_after_hours=self.level_after_hours,
         )
+
+
+def _opens(badge: Badge, members: Mapping[MemberId, Member]) -> bool:
+    """Whether a badge may open a door at all, whatever the dates say."""
+    member = members.get(badge.member)
+    is_running = member is not None and member.status is Status.ACTIVE
+    return is_running and badge.status is BadgeStatus.ACTIVE
 
 
 def _window(end: time) -> Window:
@@ -291,7 +320,7 @@ def _add(book: Rulebook, name: str, plan: Plan, chance: Random) -> None:
     book.badges[card.digest] = Badge(digest=card.digest, member=member, validity=validity)
 
 
-def card_of(holder: MemberId, chance: Random, taken: Container[BadgeDigest] = frozenset()) -> Card:
+def card_of(holder: MemberId, chance: Random, taken: Container[str] = frozenset()) -> Card:
     """Make a badge, known to nobody yet."""
     rest = chance.randbytes(chance.choice([4, 7]))[len(UID_MARK) :]
     while digest(UID_MARK + rest, BADGE_KEY) in taken:

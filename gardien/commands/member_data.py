@@ -9,7 +9,6 @@ import msgspec
 from access.ids import MemberId, SiteId
 from access.instants import to_rfc3339
 from gardien.call import examples, this_call
-from gardien.erasure import Erased, erase
 from gardien.errors import CommandError
 from gardien.opening import open_installation
 from gardien.passphrases import ask_secret
@@ -17,6 +16,7 @@ from gardien.tables import JSON_OPTION, print_json, print_table
 from runtime.keys import write_secret
 from server import looks, registry
 from server.accounts import set_password
+from server.erasure import Erased, erase
 from server.forgetting import Forgetter
 from server.holdings import holdings_of
 from server.installation import Installation

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text as sql
 
-from gardien.erasure import erase
+from server.erasure import erase
 from tests.server import test_forgetting
 from tests.server.test_forgetting import CARDS, EMAILS, EVENING, NAMES, UNKNOWN, VISITOR, Place
 

@@ -20,11 +20,11 @@ from access.journal import Head, chained
 from access.model import Plan
 from access.presence_hours import NotOverError
 from access.time_bank import Month, OverdrawnError, TimeBankError
-from gardien.erasure import erase
 from runtime.settings import MqttSettings
 from server import ledger, registry, schema, time_bank
 from server.database import Database, open_database
 from server.desk import OPERATOR
+from server.erasure import erase
 from server.events import Event, Recounted, RecountedTotal, Reported
 from server.folder import Folder
 from server.forgetting import Forgetter

@@ -38,6 +38,7 @@ def _facts(nights: list[Night]) -> dict[str, int | float | str]:
     """Give the most there was of each in any night, and all that was forgotten."""
     return {
         "entries forgotten": sum(night.forgotten for night in nights),
+        "members forgotten or erased": nights[-1].gone,
         "MB at the first night": round(nights[0].resident_mb, 1),
         "MB at the last night": round(nights[-1].resident_mb, 1),
         "most bytes of state": max(night.body for night in nights),
