@@ -19,6 +19,10 @@ from playwright.sync_api import Browser, sync_playwright
 START_S = 30.0
 """How long a program may take to come up on a busy machine."""
 
+_MEMORY = Path("/dev/shm")  # noqa: S108 (folders of one's own are made in it)
+_ROOM = 2**30
+"""How many bytes must be free in memory before files of tests are kept there."""
+
 
 def free_port() -> int:
     """Give a port of the loopback that nothing listens on now."""
@@ -168,13 +172,25 @@ def not_root() -> str | None:
     return "postgres"
 
 
+def quick_folder() -> str | None:
+    """Give where files that nobody needs after the tests are made fastest; None: where others are.
+
+    That is memory, where a container has not left little of it.
+    """
+    if not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < _ROOM:
+        return None
+    return str(_MEMORY)
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """One real PostgreSQL for all tests, as a SQLAlchemy URL. Use tables of your own."""
     pytest.importorskip("psycopg", reason="psycopg is not installed (the extra `postgres`)")
     programs, user = postgres_programs(), not_root()
     # Not below pytest's own folder, which other users may not enter; short, for the socket.
-    with tempfile.TemporaryDirectory(prefix="gardien-pg-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="gardien-pg-", dir=quick_folder(), ignore_cleanup_errors=True
+    ) as folder:
         if user is not None:
             shutil.chown(folder, user=user)
         data = f"{folder}/data"
@@ -185,7 +201,12 @@ def postgres_url() -> Iterator[str]:
             user=user,
             cwd=folder,
         )
-        settings = ["listen_addresses=", f"unix_socket_directories={folder}", "fsync=off"]
+        settings = [
+            "listen_addresses=",
+            f"unix_socket_directories={folder}",
+            "fsync=off",
+            "max_wal_size=64MB",
+        ]
         process = subprocess.Popen(
             [programs / "postgres", "-D", data, *(f"-c{one}" for one in settings)],
             stdout=subprocess.DEVNULL,

@@ -1,6 +1,5 @@
 """The databases that the tests of the server run on: SQLite, and PostgreSQL where there is one."""
 
-import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from sqlalchemy import text as sql
 from server.database import Database, open_database
 from server.upgrade import upgrade
 from tests.conftest import postgres_programs
+from tests.server.migrated import put_migrated
 
 FORM = "form_of_gardien"
 
@@ -60,16 +60,6 @@ def empty_database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_form(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
-    """A database of SQLite with the newest schema, to copy: to migrate takes ten times as long."""
-    file = tmp_path_factory.mktemp("form") / "gardien.db"
-    with open_database(f"sqlite:///{file}") as database:
-        upgrade(database)
-    with closing(sqlite3.connect(file)) as form:
-        yield form
-
-
-@pytest.fixture(scope="session")
 def postgres_form(postgres_url: str) -> str:
     """The newest schema as PostgreSQL tells it, in SQL, for the schema `FORM`: it takes half."""
     with postgres_schema(postgres_url) as url, open_database(url) as database:
@@ -90,19 +80,18 @@ def postgres_form(postgres_url: str) -> str:
 
 
 @pytest.fixture
-def database(
-    empty_database: Database, database_url: str, request: pytest.FixtureRequest
-) -> Database:
+def database(database_url: str, request: pytest.FixtureRequest) -> Iterator[Database]:
     """An open database with the newest schema."""
-    with closing(empty_database.engine.raw_connection()) as pooled:
-        driver: Any = pooled.driver_connection
-        if empty_database.is_sqlite:
-            request.getfixturevalue("sqlite_form").backup(driver)
-        else:
+    if database_url.startswith("sqlite"):
+        put_migrated(Path(str(make_url(database_url).database)))
+    with open_database(database_url) as database:
+        if not database.is_sqlite:
             form = request.getfixturevalue("postgres_form")
-            driver.execute(form.replace(FORM, schema_of(database_url)))
-            driver.commit()
-    return empty_database
+            with closing(database.engine.raw_connection()) as pooled:
+                driver: Any = pooled.driver_connection
+                driver.execute(form.replace(FORM, schema_of(database_url)))
+                driver.commit()
+        yield database
 
 
 @dataclass

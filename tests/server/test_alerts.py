@@ -36,7 +36,7 @@ from server.notifier_apprise import AppriseNotifier
 from server.notifier_queue import Stage
 from server.notifier_smtp import SmtpNotifier
 from server.registry_members import Person, put_members
-from server.upgrade import upgrade
+from tests.server.migrated import open_migrated
 
 SITE = SiteId("malakoff")
 ZONE = ZoneInfo("Europe/Paris")
@@ -207,10 +207,9 @@ def house(tmp_path: Path) -> Iterator[House]:
                language="en", sites=here),
     ]  # fmt: skip
     with (
-        open_database(f"sqlite:///{tmp_path / 'gardien.db'}") as database,
+        open_migrated(tmp_path / "gardien.db") as database,
         open_database(f"sqlite:///{tmp_path / 'history.db'}") as cursors,
     ):
-        upgrade(database)
         notifier_queue.prepare(cursors)
         with database.writing() as connection:
             put_members(connection, people, NOON)

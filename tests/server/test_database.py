@@ -29,7 +29,7 @@ from server.database import (
 )
 from server.schema import follower
 from server.schema import set_aside as aside
-from server.upgrade import upgrade
+from tests.server.migrated import open_migrated
 
 MORNING = datetime(2026, 11, 2, 8, tzinfo=UTC)
 
@@ -85,8 +85,7 @@ def sqlite_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sqlite_database(sqlite_file: Path) -> Iterator[Database]:
-    with open_database(f"sqlite:///{sqlite_file}") as database:
-        upgrade(database)
+    with open_migrated(sqlite_file) as database:
         yield database
 
 

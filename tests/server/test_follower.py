@@ -29,8 +29,8 @@ from server.history_embedded import EmbeddedHistory
 from server.history_influx import InfluxHistory
 from server.history_influx_client import InfluxSettings
 from server.history_points import Point
-from server.upgrade import upgrade
 from server.verify import verify_site
+from tests.server.migrated import open_migrated
 
 SITE, MAIN = SiteId("malakoff"), DoorId("main")
 # Within the 13 months that InfluxDB keeps, whenever this runs.
@@ -123,10 +123,9 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     policy = rules()
     with (
-        open_database(f"sqlite:///{tmp_path / 'gardien.db'}") as database,
+        open_migrated(tmp_path / "gardien.db") as database,
         open_database(f"sqlite:///{tmp_path / 'cursors.db'}") as cursors,
     ):
-        upgrade(database)
         schema.follower.create(cursors.engine)
         gatehouse = Gatehouse(database=database, policy_of=lambda _: policy)
         yield Place(database=database, cursors=cursors, gatehouse=gatehouse)

@@ -43,7 +43,7 @@ from server.settings import (
     SiteSettings,
     ZoneName,
 )
-from server.upgrade import upgrade
+from tests.server.migrated import open_migrated
 from tests.server.test_policy_source import SetClock
 
 LYON = SiteId("lyon")
@@ -421,8 +421,7 @@ def test_months_of_presence_are_accounts_and_go_after_five_years(place: Place) -
 def fresh() -> Iterator[Place]:
     with TemporaryDirectory() as folder:
         path = Path(folder)
-        with open_database(f"sqlite:///{path / 'gardien.db'}") as database:
-            upgrade(database)
+        with open_migrated(path / "gardien.db") as database:
             yield found(database, path, site_settings(0, keep_days=1))
 
 

@@ -21,8 +21,8 @@ from server.database import open_database
 from server.effects import Answer
 from server.gatehouse import Gatehouse
 from server.intake import Intake
-from server.upgrade import upgrade
 from server.verify import verify_site
+from tests.server.migrated import put_migrated
 from tests.spoilt import spoilt
 
 SITE, MAIN = SiteId("malakoff"), DoorId("main")
@@ -129,9 +129,7 @@ def empty() -> Iterator[Path]:
     shm = Path("/dev/shm")  # noqa: S108 (a folder of one's own is made in it)
     with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as folder:
         file = Path(folder) / "empty.db"
-        with open_database(f"sqlite:///{file}") as database:
-            upgrade(database)
-            database.checkpoint()
+        put_migrated(file)
         yield file
 
 

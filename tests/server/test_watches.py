@@ -49,7 +49,7 @@ from server.events import (
     WatchTaken,
 )
 from server.gatehouse import Gatehouse
-from server.upgrade import upgrade
+from tests.server.migrated import open_migrated
 
 SITE = SiteId("malakoff")
 MAIN, LAB = DoorId("main"), DoorId("lab")
@@ -236,9 +236,8 @@ def new_house(policy: Policy | None = None) -> Iterator[House]:
     """Make a house in a new SQLite file, for each example of a property."""
     with (
         TemporaryDirectory() as folder,
-        open_database(f"sqlite:///{Path(folder) / 'gardien.db'}") as database,
+        open_migrated(Path(folder) / "gardien.db") as database,
     ):
-        upgrade(database)
         yield House(database, policy=policy or rules())
 
 

@@ -19,9 +19,9 @@ from runtime.written import Duration
 from server import ledger, notifier_queue, webhooks
 from server.database import Database, open_database
 from server.notifier_queue import Stage
-from server.upgrade import upgrade
 from server.webhooks_follower import TRIES_S, WebhookFollower, name_of
 from server.webhooks_settings import WebhookSettings
+from tests.server.migrated import open_migrated
 
 SITE = SiteId("malakoff")
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -117,10 +117,9 @@ def house(tmp_path: Path, receiver: Receiver) -> Iterator[House]:
         id="books", url=f"{receiver.url}/gardien", secret_file=secret, timeout=Duration(seconds=2)
     )
     with (
-        open_database(f"sqlite:///{tmp_path / 'gardien.db'}") as database,
+        open_migrated(tmp_path / "gardien.db") as database,
         open_database(f"sqlite:///{tmp_path / 'history.db'}") as cursors,
     ):
-        upgrade(database)
         notifier_queue.prepare(cursors)
         found = House(database=database, cursors=cursors, hook=hook)
         yield found
