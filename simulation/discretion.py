@@ -1,4 +1,4 @@
-"""What must be nowhere (11): who somebody is, and the UID of a badge, in messages and records.
+"""What must be nowhere (11): who somebody is, and the UID of a badge: messages, records, logs.
 
 The registry knows people by name and e-mail, and a reader sees UIDs. Beyond them there are ids and
 digests only. All names and UIDs of the simulation bear a mark, so that most of what is sent is
@@ -27,6 +27,9 @@ _BETWEEN: Final = b"[ :-]?"
 _POLICY: Final = "/policy"
 _AT_A_TIME: Final = 100
 _MOST_KNOWN: Final = 16
+
+_IN_FULL: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+"""How digests of badges and tokens of cards are written; hashes are longer."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -84,6 +87,12 @@ class Discretion:
         """Look at the records that were not looked at yet."""
         self.look("the ledger", _encode(self._waiting))
         self._waiting.clear()
+
+    def logged(self, line: str) -> None:
+        """A line is logged: no badge and no token may be in it in full."""
+        self.look("a log", line.encode())
+        if _IN_FULL.search(line):
+            self.protest(11, f"a badge or a token is logged in full: {line[:200]}")
 
     def look(self, where: str, text: bytes) -> None:
         """Look at something that was written."""

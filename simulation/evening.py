@@ -2,10 +2,8 @@
 
 import hashlib
 import hmac
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from random import Random
@@ -17,6 +15,7 @@ from simulation.doors import DoorNode
 from simulation.faults import Fault, Trouble
 from simulation.invariants import Violation, Witness
 from simulation.network import Broker
+from simulation.overheard import overheard
 from simulation.people import Habits, People
 from simulation.rulebook import (
     BADGE_KEY,
@@ -123,8 +122,9 @@ def simulate(plan: Plan, nightly: "Callable[[Evening], object] | None" = None) -
         plan: what it is to be.
         nightly: is shown the simulation each night, for those that last.
     """
-    with _quiet():
-        return Evening(plan, nightly).run()
+    evening = Evening(plan, nightly)
+    with overheard(evening.witness.discretion.logged):
+        return evening.run()
 
 
 class Evening:
@@ -307,14 +307,3 @@ class Evening:
             trace=self.world.trace,
             lines=[self.world.line(one) for one in self.world.trace[-400:]],
         )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Say nothing in the log: faults are the daily bread here."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -4,6 +4,7 @@
 Each bug is a few lines, kept here beside the number of the invariant that catches it.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import access.badge
 import access.calendar
 import access.policy
 import access.tokens
@@ -50,16 +52,18 @@ from edge.latch import Latch
 from edge.obedience import Orders
 from edge.postroom import Postroom
 from edge.verdict import from_server
+from runtime.link import LinkEvent
 from server.database import DatabaseError
 from server.effects import Acknowledge, Answer, Credit
 from server.events import Reported
 from server.gate import Gate
 from server.turn import Turn
 from simulation.cards import KEYS
+from simulation.discretion import person_of
 from simulation.disk import SimulatedOutbox
 from simulation.evening import Plan, simulate
 from simulation.rulebook import Rulebook
-from simulation.servers import Books, SimulatedGatehouse
+from simulation.servers import Books, SimulatedGatehouse, SimulatedService
 
 MOST_SEEDS = 60
 """A bug that is not seen in so many evenings counts as missed."""
@@ -404,6 +408,27 @@ def member_goes_by_their_name(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Rulebook, "_compile", compile_)
 
 
+def log_says_who_came(patch: pytest.MonkeyPatch) -> None:
+    real = SimulatedService._handle
+
+    def handle(self: SimulatedService, batch: list[LinkEvent]) -> None:
+        logging.getLogger("server.service").debug("%d of %s", len(batch), person_of(3).name)
+        real(self, batch)
+
+    patch.setattr(SimulatedService, "_handle", handle)
+
+
+def log_says_which_badge_was_read(patch: pytest.MonkeyPatch) -> None:
+    real = access.badge.digest
+
+    def digest(uid: bytes, key: bytes) -> BadgeDigest:
+        badge = real(uid, key)
+        logging.getLogger("edge.unit").info("a badge was read", extra={"badge": badge})
+        return badge
+
+    patch.setattr(edge.unit, "digest", digest)
+
+
 PLANTED: list[tuple[Plant, frozenset[int]]] = [
     (journal_cleared_on_send, frozenset({4, 9, 12})),
     (one_record_too_many_is_deleted, frozenset({4, 12})),
@@ -437,6 +462,8 @@ PLANTED: list[tuple[Plant, frozenset[int]]] = [
     (after_hours_any_badge_will_do, frozenset({3})),
     (uid_goes_further_than_the_door, frozenset({11})),
     (member_goes_by_their_name, frozenset({11})),
+    (log_says_who_came, frozenset({11})),
+    (log_says_which_badge_was_read, frozenset({11})),
     (door_locks_itself_again_in_a_fire, frozenset({1})),
     (fire_is_forgotten_in_a_power_cut, frozenset({1})),
     (lock_is_released_by_software_in_a_fire, frozenset({2, 5})),
