@@ -13,7 +13,7 @@ from server.forgetting_ledger import sites_of
 from server.looks import list_looks
 from server.own_events import NamedIn, events_of
 from server.own_records import Misfit, misfits_of, records_of
-from server.personal import EVERYTHING, Personal, personal
+from server.personal import EVERYTHING, LookTold, Personal, look_told, personal
 from server.sessions import web_session
 from server.state import from_json
 
@@ -37,17 +37,6 @@ class Login:
     email: str
     changed_at: datetime
     sessions: tuple[Session, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """They looked at other people's records, which is itself recorded."""
-
-    site: SiteId
-    role: str | None
-    what: str
-    reason: str | None
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +69,7 @@ class Holdings(Personal):
     logins: tuple[Login, ...]
     inside: tuple[Inside, ...]
     events: tuple[NamedIn, ...]
-    looked: tuple[Looked, ...]
+    looked: tuple[LookTold, ...]
     records: tuple[dict[str, object], ...]
     set_aside: tuple[Misfit, ...]
 
@@ -138,9 +127,5 @@ def _inside(connection: Connection, member: MemberId) -> tuple[Inside, ...]:
     return tuple(found)
 
 
-def _looked(connection: Connection, member: MemberId) -> tuple[Looked, ...]:
-    found = list_looks(connection, by=member, limit=EVERYTHING)
-    return tuple(
-        Looked(site=one.site, role=one.role, what=one.what, reason=one.reason, at=one.at)
-        for one in found
-    )
+def _looked(connection: Connection, member: MemberId) -> tuple[LookTold, ...]:
+    return tuple(map(look_told, list_looks(connection, by=member, limit=EVERYTHING)))

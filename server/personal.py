@@ -103,8 +103,8 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookAtMe:
-    """Somebody looked at the member's records.
+class LookTold:
+    """Somebody looked at somebody's records: as much of it as the member is told.
 
     Attributes:
         role: with what right: `staff`, `guardian` or `operator`.
@@ -150,7 +150,7 @@ class Personal:
     presence: tuple[Presence, ...]
     calendar_address_since: datetime | None
     api_tokens: tuple[ApiToken, ...]
-    looks: tuple[LookAtMe, ...]
+    looks: tuple[LookTold, ...]
 
 
 class UnknownMemberError(LookupError):
@@ -216,12 +216,13 @@ def personal(connection: Connection, member: MemberId, limit: int = EVERYTHING) 
         ),
         calendar_address_since=made_at(connection, member),
         api_tokens=tuple(list_tokens(connection, member)),
-        looks=tuple(map(_look_at_me, list_looks(connection, about=member, limit=limit))),
+        looks=tuple(map(look_told, list_looks(connection, about=member, limit=limit))),
     )
 
 
-def _look_at_me(one: Look) -> LookAtMe:
-    return LookAtMe(site=one.site, role=one.role, what=one.what, reason=one.reason, at=one.at)
+def look_told(one: Look) -> LookTold:
+    """Give of a look what the member is told, who looked or was looked at."""
+    return LookTold(site=one.site, role=one.role, what=one.what, reason=one.reason, at=one.at)
 
 
 def _sites(connection: Connection, member: MemberId) -> tuple[str, ...]:
