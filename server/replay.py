@@ -92,10 +92,12 @@ class Replay:
 
     def take(self, entry: StoredEntry) -> None:
         """Follow one entry; what says nothing useful changes nothing, as at the gate."""
-        self.presence.set_back_to(entry.received)
         if entry.source != SERVER:
             self._follow_door(entry)
-        elif entry.kind.startswith(_WATCH):
+            return
+        # What follows a door's record does so for itself, as at the gate.
+        self.presence.set_back_to(entry.received)
+        if entry.kind.startswith(_WATCH):
             self._follow_watch(entry)
         else:
             self._follow_count(entry)
