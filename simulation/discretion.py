@@ -24,6 +24,7 @@ NAME_MARK: Final = "Zzyzx"
 _UID_MARKS: Final = (UID_MARK.hex().encode(), UID_MARK, b"47:91", b"47 91", b"47-91")
 _NAME_MARKS: Final = (NAME_MARK.encode(), NAME_MARK.lower().encode())
 _BETWEEN: Final = b"[ :-]?"
+_SEPARATORS: Final = re.compile(r"[ :-]")
 _POLICY: Final = "/policy"
 _AT_A_TIME: Final = 100
 _MOST_KNOWN: Final = 16
@@ -48,6 +49,17 @@ def person_of(number: int) -> Person:
     return Person(name=f"{first} {NAME_MARK}", email=f"{first}@{NAME_MARK}.example".lower())
 
 
+def _written(length: int) -> re.Pattern[bytes]:
+    """Give how a UID of so many bytes may be written.
+
+    It bears the mark whoever has it, so that what is compiled does not grow with the badges.
+    """
+    start = _BETWEEN.join(f"{byte:02x}".encode() for byte in UID_MARK)
+    rest = (_BETWEEN + b"[0-9a-f]{2}") * (length - len(UID_MARK))
+    # Within a longer run of digits it is a part of a hash, by chance.
+    return re.compile(b"(?<![0-9a-f])" + start + rest + b"(?![0-9a-f])", re.IGNORECASE)
+
+
 @dataclass(slots=True, kw_only=True)
 class Discretion:
     """Looks at all that is sent and kept.
@@ -57,18 +69,15 @@ class Discretion:
     """
 
     protest: Callable[[int, str], None]
-    _uids: list[bytes] = field(default_factory=list)
-    _pattern: re.Pattern[bytes] | None = None
+    _uids: frozenset[bytes] = frozenset()
+    _patterns: Sequence[re.Pattern[bytes]] = ()
     _waiting: list[dict[str, Any]] = field(default_factory=list)
     _known: set[bytes] = field(default_factory=set)
 
     def guard(self, uids: Iterable[bytes]) -> None:
         """Let these UIDs be nowhere."""
-        self._uids = sorted(set(uids))
-        written = (_BETWEEN.join(f"{byte:02x}".encode() for byte in uid) for uid in self._uids)
-        # Within a longer run of digits it is a part of a hash, by chance.
-        found = b"(?<![0-9a-f])(?:" + b"|".join(written) + b")(?![0-9a-f])"
-        self._pattern = re.compile(found, re.IGNORECASE)
+        self._uids = frozenset(uids)
+        self._patterns = [_written(length) for length in sorted({len(uid) for uid in self._uids})]
 
     def sent(self, topic: str, payload: bytes) -> None:
         """A message goes over the broker."""
@@ -103,7 +112,10 @@ class Discretion:
 
     def _look_closely(self, where: str, text: bytes) -> None:
         is_raw = UID_MARK in text and any(uid in text for uid in self._uids)
-        if is_raw or (self._pattern is not None and self._pattern.search(text)):
+        written = (one.group() for each in self._patterns for one in each.finditer(text))
+        if is_raw or any(
+            bytes.fromhex(_SEPARATORS.sub("", w.decode())) in self._uids for w in written
+        ):
             self.protest(11, f"the UID of a badge is in {where}: {text[:200]!r}")
 
     def _snapshot(self, topic: str, payload: bytes) -> None:
