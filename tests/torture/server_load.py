@@ -34,7 +34,7 @@ from edge.courier import Courier
 from gardien.founding import password_file
 from runtime.link import Incoming, LinkDown, LinkEvent, LinkUp, Outgoing, Wish
 from runtime.link_paho import Login, PahoLink
-from tests.torture.place import GUARDIAN, SITE, Place, people_of, uid_of, wait_for
+from tests.torture.place import GUARDIAN, SITE, NotSoError, Place, people_of, uid_of, wait_for
 
 _TURN_S: Final = 0.01
 _PATIENCE_S: Final = 2.0
@@ -149,14 +149,24 @@ class LoadDoor:
         self._is_open.clear()
 
     def open_watch(self) -> None:
-        """Let the guardian open the evening; blocks until the server has confirmed it."""
+        """Let the guardian open the evening; blocks until the server has confirmed it.
+
+        Raises:
+            NotSoError: it has not in time; the text says how many answers came too late.
+        """
         self._guardian_comes.set()
 
         def is_confirmed() -> bool:
             watch = self._place.inside.gatehouse.look(SITE).watch
             return watch is not None and watch.is_confirmed
 
-        wait_for(is_confirmed, "the guardian opens the watch")
+        try:
+            wait_for(is_confirmed, "the guardian opens the watch")
+        except NotSoError as error:
+            raise NotSoError(
+                f"{error}; {self.log.late} answers came after {self._patience_s} s, the patience "
+                f"of {self.id}, and the longest visit lasted {self.log.longest_s:.1f} s"
+            ) from error
 
     def learn_watch(self, other: "LoadDoor") -> None:
         """Know of the watch that another door knows of, as by the occupancy."""
