@@ -115,8 +115,10 @@ device = 0
 """
 SCRIPT = """
 set -e
+around=$(df --output=target "$1" | tail -n 1)
 mount --bind "$1" "$1"
 mount -o remount,bind,ro /
+mount -o remount,bind,ro "$around"
 if touch "$1/../written" 2>/dev/null; then echo "the system can be written"; exit 9; fi
 cd "$1"
 exec "$2" -c "from gardien.main import main; main()" --data "$1" door
