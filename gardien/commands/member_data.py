@@ -97,7 +97,8 @@ def looks_(*, member: str | None, limit: int, as_json: bool) -> None:
 def erase_(*, member: str, yes: bool) -> None:
     """End a membership and take the MEMBER out of the registry, with badges and log-ins.
 
-    There is no way back. The ledger and the time bank keep their id, without a name.
+    There is no way back. The ledger and the time bank keep their id, without a name. The database
+    is written anew, which takes seconds where it is large; doors decide by themselves meanwhile.
     """
     with open_installation(this_call().data) as installation:
         with installation.database.reading() as connection:

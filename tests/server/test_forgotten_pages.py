@@ -1,11 +1,14 @@
-"""The pages of PostgreSQL, as they are on the disk, hold nobody whose time has come."""
+"""The pages of a database, as they are on the disk, hold nobody whose time has come."""
 
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text as sql
 
+from access.ids import MemberId
+from server import forgetting
 from server.erasure import erase
+from server.registry_members import Person, add_member
 from tests.server import test_forgetting
 from tests.server.test_forgetting import CARDS, EMAILS, EVENING, NAMES, UNKNOWN, VISITOR, Place
 
@@ -65,3 +68,27 @@ def test_no_page_of_postgresql_says_who_an_id_was_once_they_are_erased(place: Pl
     flush(place)
     assert found(place) & gone == set()
     assert NAMES[0] in found(place), "others stay"
+
+
+def test_a_file_of_sqlite_is_written_anew_for_whoever_is_erased_however_large_it_is(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not place.database.is_sqlite:
+        pytest.skip("PostgreSQL is looked at above")
+    monkeypatch.setattr(forgetting, "_SMALL_BYTES", 0)
+    people = [Person(id=MemberId(f"m-{number}"), name="Alix" * 15) for number in range(200)]
+    with place.database.writing() as connection:
+        for person in people:
+            add_member(connection, person, EVENING)
+    with place.database.writing() as connection:
+        for person in people:
+            erase(connection, person.id)
+    assert empty_pages(place) > 0
+    assert place.forgetter().wipe()
+    assert empty_pages(place) == 0
+
+
+def empty_pages(place: Place) -> int:
+    """Say how many pages of SQLite's file were used once and are not now."""
+    with place.database.reading() as connection:
+        return int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
