@@ -1,5 +1,6 @@
 """The MQTT topics of `contract.md`: made and taken apart in one place."""
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from access.ids import DoorId, SiteId, SlugError, slug
@@ -47,8 +48,9 @@ def of_site(site: SiteId, what: str) -> str:
     return f"{ROOT}/{site}/{what}"
 
 
+@lru_cache(maxsize=1_024)
 def parse(topic: str) -> Topic:
-    """Take a topic apart.
+    """Take a topic apart; those of the doors that there are come again and again.
 
     Raises:
         TopicError: it is not one of the contract's.

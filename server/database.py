@@ -4,7 +4,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -160,7 +160,7 @@ class Database:
             DatabaseFaultError: the database is damaged or has another schema.
         """
         self._renew()
-        with self._our_errors(), self._writer() as connection, connection.begin():
+        with self._our_errors(), self._writer() as connection, self._transaction(connection):
             yield connection
 
     @contextmanager
@@ -290,6 +290,9 @@ class Database:
         else:
             self._writers.append(connection)
 
+    def _transaction(self, connection: Connection) -> AbstractContextManager[object]:
+        return _DriverTransaction(connection) if self.is_sqlite else connection.begin()
+
     @contextmanager
     def _our_errors(self, *, may_write: bool = True) -> Iterator[None]:
         try:
@@ -408,6 +411,34 @@ def _open_postgresql(url: URL, password: str | None) -> Database:
     return Database(engine)
 
 
+class _DriverTransaction:
+    """A transaction that writes, begun and ended by SQLite's driver.
+
+    SQLAlchemy joins in where a statement goes through it. None of a badge's does: to have it begin
+    and commit takes three times as long as the driver does.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._driver = _with_leave(self._connection.connection, _MAY_WRITE)
+        self._driver.execute(_BEGIN_WRITING)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        has_joined = self._connection.in_transaction()
+        ours: Any = self._connection if has_joined else self._driver
+        if kind is None:
+            ours.commit()
+        else:
+            ours.rollback()
+
+
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001 (SQLAlchemy's)
     for statement in _ON_CONNECT:
         connection.execute(statement).close()
@@ -415,8 +446,9 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:  # 
 
 def _begin_sqlite(connection: Connection) -> None:
     leave, begin = _BEGIN[connection.get_execution_options().get(_MODE)]
-    # Straight to the driver: this is on the way of each badge.
-    _with_leave(connection.connection, leave).execute(begin)
+    driver = _with_leave(connection.connection, leave)
+    if not driver.in_transaction:  # begun already: see `_DriverTransaction`
+        driver.execute(begin)
 
 
 def _with_leave(pooled: PoolProxiedConnection, leave: str) -> Any:  # noqa: ANN401 (the driver's)

@@ -48,7 +48,7 @@ class Straight:
             rows: at least one.
 
         Returns:
-            How many rows of the table are new or changed.
+            How many rows an update has changed; what it gives for an insertion says nothing.
         """
         if connection.dialect.name != "sqlite":
             one_or_all = rows[0] if len(rows) == 1 else rows

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from msgspec.structs import asdict
+
 from access.ids import MemberId, RequestId
 from access.journal import SERVER, chained
 from access.messages import OccupancyReport
@@ -89,7 +91,7 @@ class Turn:
         }
         self.state.peak = max(self.state.peak, numbers["present"])
         self.state.peak_guests = max(self.state.peak_guests, numbers["guests"])
-        if last is not None and all(getattr(last, name) == numbers[name] for name in numbers):
+        if last is not None and asdict(last) == numbers | {"at": last.at}:
             return
         at = time if last is None else max(time, last.at)
         report = self.state.reported = OccupancyReport(at=at, **numbers)

@@ -4,7 +4,6 @@ import queue
 import statistics
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from itertools import count
 from typing import Final
 
 import paho.mqtt.client as paho
+import uuid6
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -147,7 +147,7 @@ class Asker:
 
     def _ask(self) -> None:
         number = next(self._numbers)
-        request = str(uuid.uuid4())
+        request = str(uuid6.uuid7())  # as doors name theirs
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ResponseTopic = self._way.answer
         properties.CorrelationData = request.encode()
