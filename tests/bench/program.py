@@ -1,11 +1,7 @@
 """What the measuring programs share: the machine, sizes, a folder on the disk, how all is told."""
 
 import argparse
-import math
-import os
-import platform
 import shutil
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,6 +11,7 @@ from pathlib import Path
 
 from tests.bench.beside import Watching
 from tests.bench.shape import Findings, Found, Value, to_json, told
+from tests.machine import machine
 
 Measure = Callable[[argparse.Namespace, Path], Found]
 
@@ -38,18 +35,6 @@ class Size:
 
     def __str__(self) -> str:
         return ",".join(map(str, self.full)) if isinstance(self.full, tuple) else str(self.full)
-
-
-def machine() -> dict[str, str]:
-    """Say what it is measured on."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "cores": str(os.cpu_count()),
-        "memory": f"{math.ceil(memory / 2**30)} GiB",
-        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-    }
 
 
 def version_of(*packages: str) -> dict[str, str]:

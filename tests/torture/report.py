@@ -1,8 +1,6 @@
 """What a torment is, and what is told of it: in text for people, in JSON for machines."""
 
-import platform
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+
+from tests.machine import machine
 
 Fact = int | float | str
 _SHOWN = 20
@@ -131,22 +131,6 @@ def carry_out(torment: Torment, run: Run) -> Told:
     )
 
 
-def machine() -> dict[str, Fact]:
-    """Describe the machine, as far as the figures depend on it."""
-    cpus = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "processors": len(cpus),
-        "model": cpus[0] if cpus else platform.machine(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-    }
-
-
 def as_json(told: Sequence[Told]) -> bytes:
     """Write the report for machines."""
     report = {
@@ -162,7 +146,7 @@ def as_text(told: Sequence[Told]) -> str:
     """Write the report for people."""
     about = machine()
     lines = [
-        f"{about['processors']} processors ({about['model']}), Linux {about['kernel']}",
+        f"{about['cores']} cores ({about['model']}), {about['memory']}, {about['kernel']}",
         f"Python {about['python']}, SQLite {about['sqlite']}",
     ]
     for one in told:
