@@ -21,6 +21,7 @@ from access.journal import SERVER, Head, chained, verify
 from access.messages import AccessRequest
 from access.model import Badge, Door, Member, Plan, Policy, Reader, Status
 from server import alerts_list, ledger
+from server import database as database_module
 from server.database import Database, DatabaseError, open_database
 from server.desk import OPERATOR, DeskError
 from server.effects import Acknowledge, Answer, Effect
@@ -324,25 +325,26 @@ def somebody_else_writing(database_url: str) -> Iterator[None]:
     engine.dispose()
 
 
-def be_impatient(database: Database) -> None:
-    """Let the connection that is kept for writing wait for a lock for 50 ms only."""
-    with database.writing() as connection:
-        if database.is_sqlite:
-            connection.exec_driver_sql("PRAGMA busy_timeout = 50")
-        else:
-            connection.exec_driver_sql("SET lock_timeout = '50ms'")
+@pytest.fixture
+def impatient(
+    database_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Database]:
+    """The same database, by connections that wait for a lock for 50 ms only."""
+    monkeypatch.setattr(database_module, "BUSY_S", 0.05)
+    with open_database(database_url) as opened:
+        yield opened
 
 
 def test_what_cannot_be_committed_is_neither_sent_nor_kept_and_comes_in_once_later(
-    database_url: str, database: Database, gatehouse: Gatehouse
+    database_url: str, database: Database, impatient: Database
 ) -> None:
+    gatehouse = new_gatehouse(impatient)
     journal = Journal()
     journal.add_entry(MEMBERS[0])
     journal.add_entry(MEMBERS[1])
     request = asked(MEMBERS[2])
     gatehouse.handle(SITE, [Ticked()], NOON)
     before = entries(database)
-    be_impatient(database)
     with somebody_else_writing(database_url):
         tries: list[list[Event]] = [[journal.after(0)], [request], [journal.after(0), request]]
         for events in tries:
