@@ -38,7 +38,7 @@ BEHIND = 40
 
 
 def write_until_killed(path: Path, lines: int) -> int:
-    """Let a program write, kill it after so many lines; give the last record that it said it has."""
+    """Let a program write, kill it after so many lines; give the last record it said it has."""
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), str(BEHIND)], stdout=subprocess.PIPE, text=True
     ) as writer:

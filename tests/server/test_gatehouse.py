@@ -327,7 +327,9 @@ def somebody_else_writing(database_url: str) -> Iterator[None]:
 
 @pytest.fixture
 def impatient(
-    database_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
+    database: Database,  # noqa: ARG001 (it has made the tables)
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Database]:
     """The same database, by connections that wait for a lock for 50 ms only."""
     monkeypatch.setattr(database_module, "BUSY_S", 0.05)
