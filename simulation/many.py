@@ -1,17 +1,15 @@
 """Many simulations, shared among all processors."""
 
 import os
+import signal
 from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Final
 
 from simulation.evening import Plan, Result, simulate
-
-_SHARE: Final = 4
-"""So many are handed to a process at a time: few enough that all end at about the same time."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +47,7 @@ def simulate_many(
     without: frozenset[str] = frozenset(),
     niceness: int = 0,
 ) -> Tally:
-    """Run a simulation for each seed; blocks until all are done.
+    """Run a simulation for each seed; blocks until all are done, or it is interrupted (SIGINT).
 
     Args:
         seeds: what each is made of.
@@ -57,20 +55,44 @@ def simulate_many(
         on_done: is told how many more are done; what it raises ends all.
         without: faults and habits that none of them shall have.
         niceness: by how much they give way to what else runs here, 0 to 19 (nice(2)).
+
+    Returns:
+        What those that are done came to: fewer than there are seeds where it was interrupted.
     """
     tally = Tally()
-    plans = [Plan(seed=seed, hours=hours, without=without) for seed in seeds]
+    plans = (Plan(seed=seed, hours=hours, without=without) for seed in seeds)
     # Not forked: whoever calls this may have threads.
-    with ProcessPoolExecutor(
-        os.cpu_count(),
-        mp_context=get_context("spawn"),
-        initializer=os.nice,
-        initargs=(niceness,),
-    ) as pool:
-        for one in pool.map(_tallied, plans, chunksize=_SHARE):
+    with (
+        suppress(KeyboardInterrupt),
+        ProcessPoolExecutor(
+            os.cpu_count(),
+            mp_context=get_context("spawn"),
+            initializer=_begin,
+            initargs=(niceness,),
+        ) as pool,
+    ):
+        for one in _as_they_end(pool, plans):
             tally.add(one)
             on_done(one.number)
+    tally.failed.sort(key=lambda result: result.plan.seed)
     return tally
+
+
+def _as_they_end(pool: ProcessPoolExecutor, plans: Iterable[Plan]) -> Iterator[Tally]:
+    """Run them, few at a time: an interruption waits for those that run, and there are no more."""
+    running: set[Future[Tally]] = set()
+    for plan in plans:
+        running.add(pool.submit(_tallied, plan))
+        if len(running) >= 2 * (os.cpu_count() or 1):
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (each.result() for each in done)
+    yield from (each.result() for each in as_completed(running))
+
+
+def _begin(niceness: int) -> None:
+    os.nice(niceness)
+    # A terminal interrupts these processes as well: they end what they are at, and get no more.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _tallied(plan: Plan) -> Tally:

@@ -170,5 +170,7 @@ def _try_many(seeds: range, hours: float, without: frozenset[str], *, as_json: b
         for result in tally.failed:
             click.echo(f"{_least(result)}\n")
         click.echo(f"{len(tally.failed)} of {tally.number} simulations broke an invariant")
+    if tally.number < len(seeds):
+        raise KeyboardInterrupt
     if tally.failed:
         raise click.exceptions.Exit(1)

@@ -1,6 +1,13 @@
 """`gardien simulate`: one evening as a story, or many to be judged."""
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner
@@ -57,3 +64,22 @@ def test_a_broken_invariant_is_told_with_the_least_that_breaks_it(
     assert "Invariant 12 is broken" in told.output
     assert "it takes no more than: " in told.output
     assert "again: gardien simulate --seed 7 --hours 4" in told.output
+
+
+@pytest.mark.parametrize("whom", [os.killpg, os.kill], ids=["terminal", "process"])
+def test_interrupted_in_the_midst_of_many_it_tells_of_those_that_are_done(
+    whom: Callable[[int, int], None],
+) -> None:
+    words = [sys.executable, "-m", "gardien", "simulate", "--seed=0", "--count=100000", "--hours=1"]
+    with subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as many:
+        threading.Timer(6.0, whom, (many.pid, signal.SIGINT)).start()
+        out, err = many.communicate(timeout=60)
+    assert many.returncode == 130
+    assert re.fullmatch(r"0 of \d+ simulations broke an invariant\n", out)
+    assert err == ""

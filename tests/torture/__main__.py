@@ -1,6 +1,7 @@
-"""`make torture`: each torment in turn, with a bar, and a report at the end."""
+"""`make torture`: each torment in turn, with a bar, and a report of each as it ends."""
 
 import logging
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -10,9 +11,10 @@ import click
 
 from gardien.progress import progress_bar
 from tests.torture.catalogue import find
-from tests.torture.report import Run, Told, Torment, as_json, as_text, carry_out
+from tests.torture.report import Run, Told, Torment, as_json, as_text, carry_out, heading
 
 _SEED = 2026
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 @click.command()
@@ -56,13 +58,16 @@ def main(
         return
     # That a broken file is called broken is what is wanted here.
     logging.disable(logging.CRITICAL)
-    told = [
-        _one(torment, count or (torment.few if is_few else torment.full), seed)
-        for torment in torments
-    ]
-    click.echo(as_text(told))
-    if file is not None:
-        file.write_bytes(as_json(told))
+    click.echo(heading())
+    told: list[Told] = []
+    for torment in torments:
+        told.append(_one(torment, count or (torment.few if is_few else torment.full), seed))
+        # At once: whoever ends it in its third hour has what was found by then.
+        click.echo(f"\n{as_text(told[-1])}")
+        if file is not None:
+            file.write_bytes(as_json(told))
+        if told[-1].is_interrupted:
+            sys.exit(_INTERRUPTED)
     sys.exit(0 if all(one.is_well for one in told) else 1)
 
 

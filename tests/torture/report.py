@@ -108,6 +108,11 @@ class Told:
     skipped: str = ""
 
     @property
+    def is_interrupted(self) -> bool:
+        """Whether it was ended before its last round, though nothing had failed."""
+        return not self.failures and not self.skipped and self.rounds < self.asked
+
+    @property
     def is_well(self) -> bool:
         """Whether it was done, as often as was asked, and nothing failed."""
         return not self.failures and (bool(self.skipped) or self.rounds >= self.asked)
@@ -142,16 +147,18 @@ def as_json(told: Sequence[Told]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
-def as_text(told: Sequence[Told]) -> str:
-    """Write the report for people."""
+def heading() -> str:
+    """Say what the report was made on."""
     about = machine()
-    lines = [
-        f"{about['cores']} cores ({about['model']}), {about['memory']}, {about['kernel']}",
-        f"Python {about['python']}, SQLite {about['sqlite']}",
-    ]
-    for one in told:
-        lines += ["", *_lines(one)]
-    return "\n".join(lines)
+    return (
+        f"{about['cores']} cores ({about['model']}), {about['memory']}, {about['kernel']}\n"
+        f"Python {about['python']}, SQLite {about['sqlite']}"
+    )
+
+
+def as_text(one: Told) -> str:
+    """Tell people of one torment."""
+    return "\n".join(_lines(one))
 
 
 def _lines(one: Told) -> list[str]:

@@ -52,7 +52,7 @@ def expect_well(name: str, folder: Path, *, is_full: bool) -> None:
         pytest.skip(reason)
     count = torment.full if is_full else torment.few
     told = carry_out(torment, Run(count=count, seed=SEED, folder=folder))
-    assert told.is_well, as_text([told])
+    assert told.is_well, as_text(told)
 
 
 def test_a_door_killed_24_times_loses_nothing_and_is_locked_each_time(tmp_path: Path) -> None:
