@@ -29,7 +29,7 @@ check: .venv/dev.stamp ## lint, format, types, direction of imports: no test is 
 bench: .venv/dev.stamp ## measure everything, into docs/figures; ARGS="--quick" only shows that it runs
 	@exec scripts/bench $(ARGS)
 
-torture: .venv/dev.stamp ## kill, starve and unplug the programs, for an hour or so; COUNT=20 for less
+torture: .venv/dev.stamp ## kill, starve and unplug the programs, for hours; COUNT=20 for less
 	@exec scripts/torture "$(call typed,COUNT)" "$(call typed,SEED)" $(ARGS)
 
 format: .venv/dev.stamp ## let ruff mend and format the code
