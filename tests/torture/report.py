@@ -171,4 +171,6 @@ def _lines(one: Told) -> list[str]:
     lines += [f"  FAILED {failure}" for failure in one.failures[:_SHOWN]]
     if len(one.failures) > _SHOWN:
         lines.append(f"  and {len(one.failures) - _SHOWN} failures more")
+    if one.is_interrupted:
+        return [*lines, "  interrupted; all held until then"]
     return [*lines, "  all held" if one.is_well else "  NOT WELL"]
