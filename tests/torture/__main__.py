@@ -1,7 +1,6 @@
 """`make torture`: each torment in turn, with a bar, and a report of each as it ends."""
 
 import logging
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -9,12 +8,12 @@ from pathlib import Path
 
 import click
 
+from gardien.main import INTERRUPTED
 from gardien.progress import progress_bar
 from tests.torture.catalogue import find
 from tests.torture.report import Run, Told, Torment, as_json, as_text, carry_out, heading
 
 _SEED = 2026
-_INTERRUPTED = 128 + signal.SIGINT
 
 
 @click.command()
@@ -67,7 +66,7 @@ def main(
         if file is not None:
             file.write_bytes(as_json(told))
         if told[-1].is_interrupted:
-            sys.exit(_INTERRUPTED)
+            sys.exit(INTERRUPTED)
     sys.exit(0 if all(one.is_well for one in told) else 1)
 
 

@@ -18,6 +18,7 @@ def simulate_weeks(run: Run) -> Outcome:
         rounds=tally.number,
         facts={"steps": tally.steps, **dict(sorted(tally.counts.items()))},
         failures=[failure(result) for result in tally.failed],
+        is_interrupted=tally.number < run.count,
     )
 
 

@@ -44,11 +44,13 @@ class Outcome:
         rounds: how many were done.
         facts: what was counted and measured, by name.
         failures: what must not be, each with the round in which it was.
+        is_interrupted: whether somebody ended it before its last round.
     """
 
     rounds: int = 0
     facts: dict[str, Fact] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    is_interrupted: bool = False
 
     def count(self, name: str, more: int = 1) -> None:
         """Count something that happened."""
@@ -105,12 +107,8 @@ class Told:
     seconds: float
     facts: dict[str, Fact]
     failures: list[str]
+    is_interrupted: bool
     skipped: str = ""
-
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether it was ended before its last round, though nothing had failed."""
-        return not self.failures and not self.skipped and self.rounds < self.asked
 
     @property
     def is_well(self) -> bool:
@@ -132,6 +130,7 @@ def carry_out(torment: Torment, run: Run) -> Told:
         seconds=round(time.monotonic() - begun, 1),
         facts=outcome.facts,
         failures=outcome.failures,
+        is_interrupted=outcome.is_interrupted,
         skipped=skipped,
     )
 
@@ -171,6 +170,6 @@ def _lines(one: Told) -> list[str]:
     lines += [f"  FAILED {failure}" for failure in one.failures[:_SHOWN]]
     if len(one.failures) > _SHOWN:
         lines.append(f"  and {len(one.failures) - _SHOWN} failures more")
-    if one.is_interrupted:
+    if one.is_interrupted and not one.failures:
         return [*lines, "  interrupted; all held until then"]
     return [*lines, "  all held" if one.is_well else "  NOT WELL"]
